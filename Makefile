@@ -1,0 +1,52 @@
+# The ways in: build it, try it, test it, install it. `make help` lists them.
+SHELL := /bin/bash
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+APXS ?= apxs
+MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
+
+.PHONY: help demo demo-stop build test check install uninstall bench fuzz soak clean setup deny
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing needs (Debian packages, Rust); run by demo and test
+	@apxs/setup
+
+build: ## build the module, optimised, as target/release/libmod_session_cluster.so
+	@echo "== building the module (about two minutes the first time)"
+	@cargo build --release --locked
+
+demo: setup build ## start a local httpd with the module and walk through login, pages, restart and logout
+	@MSC_MODULE=$(MODULE) apxs/demo
+
+demo-stop: ## stop the httpd that the demo left running
+	@apxs/demo --stop
+
+test: setup check ## run all tests: unit, model, loom, live on three MPMs, fuzz targets shortly
+	@tests/run
+
+check: ## format, lints, licences and the house rules
+	@tests/checks/run
+
+deny: ## check licences and sources of all dependencies (installs cargo-deny if needed)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@cargo deny check licenses bans sources
+
+install: build ## install the module through apxs and say how to load it
+	@apxs/install "$(MODULE)"
+
+uninstall: ## remove what install put there
+	@apxs/uninstall
+
+bench: setup ## print all figures: table, whole pages, instructions
+	@benches/run
+
+fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
+	@fuzz/run $${FUZZ_SECONDS:-300}
+
+soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts under load
+	@MSC_LONG=1 cargo test --locked --test live -- --nocapture --test-threads=1 deaths restarts
+
+clean: ## remove what was built
+	@cargo clean

@@ -1,0 +1,216 @@
+//! Hooks: the points of a server's and a request's life where httpd calls modules. Each hook is a trait; registering
+//! a type that implements it makes a thunk for it, so that the body of every C function is one guarded call.
+
+use super::apr_pools::Pool;
+use super::http_config::Module;
+use super::httpd::{Outcome, Request, Server, Status};
+use super::{guard, http_log, sys};
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ptr;
+
+/// When a hook runs among those of other modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Before all others.
+    ReallyFirst,
+    /// Early.
+    First,
+    /// Where most run.
+    Middle,
+    /// Late.
+    Last,
+}
+
+impl Order {
+    pub(super) const fn raw(self) -> c_int {
+        match self {
+            Order::ReallyFirst => sys::APR_HOOK_REALLY_FIRST as c_int,
+            Order::First => sys::APR_HOOK_FIRST as c_int,
+            Order::Middle => sys::APR_HOOK_MIDDLE as c_int,
+            Order::Last => sys::APR_HOOK_LAST as c_int,
+        }
+    }
+}
+
+/// What a server's start goes through.
+pub trait Lifecycle {
+    /// Before directives are read, when all modules are loaded.
+    ///
+    /// # Errors
+    /// What is wrong; the server then does not start.
+    fn pre_config(pconf: Pool<'_>) -> Result<(), String>;
+    /// When all directives are read; also for `httpd -t`.
+    ///
+    /// # Errors
+    /// As above.
+    fn check_config(server: Server<'_>) -> Result<(), String>;
+    /// Before children are made; not for `httpd -t`, and not in the trial run of a first start.
+    ///
+    /// # Errors
+    /// As above.
+    fn post_config(server: Server<'_>) -> Result<(), String>;
+    /// In each new child, before it serves.
+    fn child_init(server: Server<'_>, pchild: Pool<'_>);
+}
+
+/// A step of a request.
+pub trait RequestHook {
+    /// Takes the step.
+    fn run(r: Request<'_>) -> Outcome;
+}
+
+/// A section of mod_status's page.
+pub trait StatusHook {
+    /// Writes the section; `short`: for machines, one `Name: value` a line.
+    fn write(r: Request<'_>, short: bool);
+}
+
+/// Registers hooks of `M`; handed to [`Module::register`].
+pub struct Hooks<M>(PhantomData<M>);
+
+impl<M: Module> Hooks<M> {
+    pub(super) fn new() -> Self {
+        Hooks(PhantomData)
+    }
+
+    /// Registers all of a server's life.
+    pub fn lifecycle<L: Lifecycle>(&self) {
+        let (no, order) = (ptr::null(), Order::Middle.raw());
+        // SAFETY: a thunk of the hook's type, and null lists of modules to come before and after.
+        unsafe { sys::ap_hook_pre_config(Some(pre_config::<L>), no, no, order) };
+        // SAFETY: as above.
+        unsafe { sys::ap_hook_check_config(Some(check_config::<M, L>), no, no, order) };
+        // SAFETY: as above.
+        unsafe { sys::ap_hook_post_config(Some(post_config::<M, L>), no, no, order) };
+        // SAFETY: as above.
+        unsafe { sys::ap_hook_child_init(Some(child_init::<M, L>), no, no, order) };
+    }
+
+    /// When a request's headers are read.
+    pub fn post_read_request<H: RequestHook>(&self, order: Order) {
+        // SAFETY: as in `lifecycle`.
+        unsafe {
+            sys::ap_hook_post_read_request(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw())
+        };
+    }
+
+    /// When a request needs to know its user.
+    pub fn check_authn<H: RequestHook>(&self, order: Order) {
+        // AP_AUTH_INTERNAL_PER_CONF: subrequests under the same configuration need not be asked again.
+        const PER_CONF: c_int = 1;
+        // SAFETY: as in `lifecycle`.
+        unsafe {
+            sys::ap_hook_check_authn(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw(), PER_CONF)
+        };
+    }
+
+    /// When a request may go on, before its handler runs.
+    pub fn fixups<H: RequestHook>(&self, order: Order) {
+        // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_fixups(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
+    }
+
+    /// When a request is answered.
+    pub fn handler<H: RequestHook>(&self, order: Order) {
+        // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_handler(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
+    }
+
+    /// Adds a section to mod_status's page, if mod_status is loaded.
+    pub fn status<H: StatusHook>(&self) {
+        type Thunk = unsafe extern "C" fn(*mut sys::request_rec, c_int) -> c_int;
+        let thunk: Thunk = status::<M, H>;
+        // SAFETY: optional hooks are registered by name as untyped functions; mod_status calls "status_hook" with
+        // exactly this type.
+        let untyped = unsafe { std::mem::transmute::<Thunk, unsafe extern "C" fn()>(thunk) };
+        let (name, order) = (c"status_hook".as_ptr(), Order::Middle.raw());
+        // SAFETY: as above, with null lists of modules to come before and after.
+        unsafe { sys::apr_optional_hook_add(name, Some(untyped), ptr::null(), ptr::null(), order) };
+    }
+}
+
+unsafe extern "C" fn request<M: Module, H: RequestHook>(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    let r = unsafe { Request::from_raw(r) };
+    guard::run(|| H::run(r))
+        .unwrap_or_else(|panic| {
+            http_log::request::<M>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+            Outcome::Answer(Status::INTERNAL)
+        })
+        .raw()
+}
+
+unsafe extern "C" fn status<M: Module, H: StatusHook>(r: *mut sys::request_rec, flags: c_int) -> c_int {
+    // SAFETY: mod_status passes a live request of this thread.
+    let r = unsafe { Request::from_raw(r) };
+    let short = flags & sys::AP_STATUS_SHORT as c_int != 0;
+    if let Err(panic) = guard::run(|| H::write(r, short)) {
+        http_log::request::<M>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+    }
+    sys::OK as c_int
+}
+
+unsafe extern "C" fn pre_config<L: Lifecycle>(
+    pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+) -> c_int {
+    // SAFETY: httpd passes the configuration's pool.
+    let pconf = unsafe { Pool::from_raw(pconf) };
+    match guard::run(|| L::pre_config(pconf)).and_then(|result| result) {
+        Ok(()) => sys::OK as c_int,
+        Err(_) => sys::HTTP_INTERNAL_SERVER_ERROR as c_int,
+    }
+}
+
+unsafe extern "C" fn check_config<M: Module, L: Lifecycle>(
+    _pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+    s: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: httpd passes the main server.
+    let s = unsafe { Server::from_raw(s) };
+    report::<M>(s, guard::run(|| L::check_config(s)))
+}
+
+unsafe extern "C" fn post_config<M: Module, L: Lifecycle>(
+    _pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+    s: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: a query without arguments that point anywhere.
+    if unsafe { sys::ap_state_query(sys::AP_SQ_MAIN_STATE as c_int) }
+        == sys::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+    {
+        return sys::OK as c_int;
+    }
+    // SAFETY: httpd passes the main server.
+    let s = unsafe { Server::from_raw(s) };
+    report::<M>(s, guard::run(|| L::post_config(s)))
+}
+
+unsafe extern "C" fn child_init<M: Module, L: Lifecycle>(
+    pchild: *mut sys::apr_pool_t,
+    s: *mut sys::server_rec,
+) {
+    // SAFETY: httpd passes the child's pool.
+    let pchild = unsafe { Pool::from_raw(pchild) };
+    // SAFETY: httpd passes the main server.
+    let s = unsafe { Server::from_raw(s) };
+    if let Err(panic) = guard::run(|| L::child_init(s, pchild)) {
+        http_log::server::<M>(s, http_log::Level::Error, || format!("SC0500: {panic}"));
+    }
+}
+
+fn report<M: Module>(s: Server<'_>, result: Result<Result<(), String>, String>) -> c_int {
+    match result.and_then(|result| result) {
+        Ok(()) => sys::OK as c_int,
+        Err(complaint) => {
+            http_log::server::<M>(s, http_log::Level::Error, || complaint);
+            sys::HTTP_INTERNAL_SERVER_ERROR as c_int
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Modules, their configurations and their directives, as httpd knows them. A module is a type that implements
+//! [`Module`]; [`record`] makes httpd's structure of it, and the generic thunks below turn httpd's calls into calls of
+//! safe functions.
+
+use super::apr_pools::Pool;
+use super::httpd::{Request, Server};
+use super::{guard, hooks::Hooks, strings, sys};
+use std::ffi::{CStr, c_char, c_int, c_ulong, c_void};
+use std::ptr;
+
+/// A configuration of a module: one for each virtual host, or one for each directory or location.
+pub trait Config: Default + Sized + 'static {
+    /// The configuration in force where `inner` stands within `outer`.
+    fn merge(outer: &Self, inner: &Self) -> Self;
+}
+
+/// What makes a type a module of httpd.
+pub trait Module: Sized + 'static {
+    /// Configuration of a virtual host.
+    type Server: Config;
+    /// Configuration of a directory or location.
+    type Dir: Config;
+    /// What the module keeps with a request.
+    type State: 'static;
+
+    /// The exported record of this module.
+    fn record() -> *mut sys::module;
+    /// Registers the module's hooks.
+    fn register(hooks: &Hooks<Self>);
+}
+
+/// A setting that a directive may have made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Setting<T> {
+    /// No directive said anything.
+    #[default]
+    Unset,
+    /// A directive said this.
+    Set(T),
+}
+
+impl<T: Clone> Setting<T> {
+    /// The inner setting if it was made, else the outer one.
+    #[must_use]
+    pub fn merge(outer: &Self, inner: &Self) -> Self {
+        match inner {
+            Setting::Unset => outer.clone(),
+            Setting::Set(_) => inner.clone(),
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    /// The value, if one was set.
+    pub fn get(&self) -> Option<&T> {
+        match self {
+            Setting::Unset => None,
+            Setting::Set(value) => Some(value),
+        }
+    }
+}
+
+/// Where a directive may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Once for the whole server, outside of virtual hosts and sections.
+    Global,
+    /// In the main server or a virtual host, outside of sections.
+    VirtualHost,
+    /// As [`Scope::VirtualHost`], and in `<Directory>`, `<Location>` and `<Files>`.
+    Directory,
+}
+
+/// One directive: its name, its place, how many arguments it takes, and what it does.
+pub struct Directive<M: Module> {
+    /// Name as written in httpd.conf.
+    pub name: &'static CStr,
+    /// Where it may stand.
+    pub scope: Scope,
+    /// The fewest and the most arguments.
+    pub arity: (usize, usize),
+    /// One line: arguments and meaning. Shown by `httpd -L` and in error messages.
+    pub help: &'static CStr,
+    /// Sets it; an error says what is wrong and what to write instead.
+    pub set: SetFn<M>,
+}
+
+/// What a directive does, given the configuration of the virtual host and of the directory that it stands in.
+pub type SetFn<M> = fn(&mut <M as Module>::Server, &mut <M as Module>::Dir, &Args<'_>) -> Result<(), String>;
+
+/// A directive's arguments and surroundings.
+pub struct Args<'c> {
+    values: Vec<&'c str>,
+    cmd: *mut sys::cmd_parms,
+}
+
+impl<'c> Args<'c> {
+    /// The arguments, as many as the directive's arity allows.
+    #[must_use]
+    pub fn values(&self) -> &[&'c str] {
+        &self.values
+    }
+
+    /// The first argument; empty if there is none.
+    #[must_use]
+    pub fn first(&self) -> &'c str {
+        self.values.first().copied().unwrap_or_default()
+    }
+
+    /// The pool of the configuration.
+    #[must_use]
+    pub fn pool(&self) -> Pool<'c> {
+        // SAFETY: httpd passes a live cmd_parms to directives.
+        let raw = unsafe { (*self.cmd).pool };
+        // SAFETY: the configuration's pool lives as long as the configuration.
+        unsafe { Pool::from_raw(raw) }
+    }
+
+    /// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds.
+    /// Also takes `m` for minutes and `d` for days.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn duration(&self, text: &str) -> Result<std::time::Duration, String> {
+        let wrong = || {
+            format!("'{text}' is not a time: write a number with a unit, such as 500ms, 90s, 30m, 12h or 7d")
+        };
+        let (text, factor) = match text.strip_suffix('d') {
+            Some(days) => (format!("{days}h"), 24),
+            None => (text.strip_suffix('m').map_or(text.into(), |n| format!("{n}mi")), 1),
+        };
+        let mut micros: sys::apr_interval_time_t = 0;
+        let text = self.pool().c_string(&text);
+        // SAFETY: both C strings are live; the result goes where `micros` is.
+        let status =
+            unsafe { sys::ap_timeout_parameter_parse(text.as_ptr(), &raw mut micros, c"s".as_ptr()) };
+        let micros = u64::try_from(micros).map_err(|_| wrong())?;
+        if status != 0 {
+            return Err(wrong());
+        }
+        micros.checked_mul(factor).map(std::time::Duration::from_micros).ok_or_else(wrong)
+    }
+
+    /// A file name, seen from httpd's run-time directory if it is relative.
+    ///
+    /// # Errors
+    /// When httpd cannot make a path of it.
+    pub fn path(&self, text: &str) -> Result<String, String> {
+        let name = self.pool().c_string(text);
+        // SAFETY: the pool and the C string are live.
+        let path = unsafe { sys::ap_runtime_dir_relative(self.pool().as_raw(), name.as_ptr()) };
+        // SAFETY: null or a C string in the configuration's pool.
+        let path = unsafe { strings::text(path) };
+        path.map(str::to_owned).ok_or_else(|| format!("'{text}' is not a usable path"))
+    }
+}
+
+/// httpd's form of a module's directives, for its `cmds` field.
+pub struct Commands<const N: usize>([sys::command_rec; N]);
+
+// SAFETY: httpd reads the table from one thread at a time, and all its pointers are to constants.
+unsafe impl<const N: usize> Sync for Commands<N> {}
+
+impl<const N: usize> Commands<N> {
+    /// The table for `directives`; `N` is their number and one for the end.
+    #[must_use]
+    pub const fn new<M: Module>(directives: &'static [Directive<M>]) -> Self {
+        assert!(directives.len() + 1 == N, "N is the number of directives and one for the end");
+        let end = sys::command_rec {
+            name: ptr::null(),
+            func: sys::cmd_func { no_args: None },
+            cmd_data: ptr::null_mut(),
+            req_override: 0,
+            args_how: sys::RAW_ARGS,
+            errmsg: ptr::null(),
+        };
+        let mut table = [end; N];
+        let mut i = 0;
+        while i < directives.len() {
+            let directive = &directives[i];
+            table[i] = sys::command_rec {
+                name: directive.name.as_ptr(),
+                func: sys::cmd_func { take_argv: Some(set_directive::<M>) },
+                cmd_data: ptr::from_ref(directive).cast_mut().cast(),
+                req_override: match directive.scope {
+                    Scope::Global | Scope::VirtualHost => sys::RSRC_CONF,
+                    Scope::Directory => sys::RSRC_CONF | sys::ACCESS_CONF,
+                } as c_int,
+                args_how: sys::TAKE_ARGV,
+                errmsg: directive.help.as_ptr(),
+            };
+            i += 1;
+        }
+        Commands(table)
+    }
+
+    /// The table's address for httpd.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *const sys::command_rec {
+        self.0.as_ptr()
+    }
+}
+
+/// The module record of `M`. `name` ends in `.c`, as httpd's own do.
+#[must_use]
+pub const fn record<M: Module>(name: &'static CStr, commands: *const sys::command_rec) -> sys::module {
+    sys::module {
+        version: sys::MODULE_MAGIC_NUMBER_MAJOR as c_int,
+        minor_version: sys::MODULE_MAGIC_NUMBER_MINOR as c_int,
+        module_index: -1,
+        name: name.as_ptr(),
+        dynamic_load_handle: ptr::null_mut(),
+        next: ptr::null_mut(),
+        magic: sys::MODULE_MAGIC_COOKIE as c_ulong,
+        rewrite_args: None,
+        create_dir_config: Some(create_dir::<M>),
+        merge_dir_config: Some(merge::<M::Dir>),
+        create_server_config: Some(create_server::<M>),
+        merge_server_config: Some(merge::<M::Server>),
+        cmds: commands,
+        register_hooks: Some(register::<M>),
+        flags: 0,
+    }
+}
+
+/// The number that httpd gave the module.
+pub(super) fn module_index<M: Module>() -> c_int {
+    // SAFETY: the record is a static; httpd writes the index while it loads the module, before any other call.
+    unsafe { (*M::record()).module_index }
+}
+
+/// The module's configuration for the directory that `r` is for.
+#[must_use]
+pub fn dir_config<M: Module>(r: Request<'_>) -> &M::Dir {
+    // SAFETY: the request is live; its vector of directory configurations is set from the first hook on.
+    let vector = unsafe { (*r.as_raw()).per_dir_config };
+    // SAFETY: the vector belongs to the request, and the record is ours.
+    let config = unsafe { sys::ap_get_module_config(vector, M::record()) };
+    // SAFETY: `create_dir` and `merge` put a M::Dir there, which lives longer than the request.
+    unsafe { &*config.cast::<M::Dir>() }
+}
+
+/// The module's configuration for the virtual host `s`.
+#[must_use]
+pub fn server_config<M: Module>(s: Server<'_>) -> &M::Server {
+    // SAFETY: the server is live.
+    let vector = unsafe { (*s.as_raw()).module_config };
+    // SAFETY: the vector belongs to the server, and the record is ours.
+    let config = unsafe { sys::ap_get_module_config(vector, M::record()) };
+    // SAFETY: `create_server` or `merge` put a M::Server there, which lives as long as the server.
+    unsafe { &*config.cast::<M::Server>() }
+}
+
+/// What the module keeps with `r`, once [`keep`] was called for it.
+#[must_use]
+pub fn kept<M: Module>(r: Request<'_>) -> Option<&M::State> {
+    // SAFETY: the request is live.
+    let vector = unsafe { (*r.as_raw()).request_config };
+    // SAFETY: the vector belongs to the request, and the record is ours.
+    let state = unsafe { sys::ap_get_module_config(vector, M::record()) };
+    // SAFETY: null, or what `keep` put there, in the request's own pool.
+    unsafe { state.cast::<M::State>().as_ref() }
+}
+
+/// Keeps `state` with `r` until the request ends.
+pub fn keep<M: Module>(r: Request<'_>, state: M::State) -> &M::State {
+    let place = r.pool().place_raw(state);
+    // SAFETY: the request is live.
+    let vector = unsafe { (*r.as_raw()).request_config };
+    // SAFETY: the vector belongs to the request, the record is ours, and `place` lives as long as the request.
+    unsafe { sys::ap_set_module_config(vector, M::record(), place.cast()) };
+    // SAFETY: just written, and nobody has a mutable view of it.
+    unsafe { &*place }
+}
+
+unsafe extern "C" fn create_dir<M: Module>(pool: *mut sys::apr_pool_t, _dir: *mut c_char) -> *mut c_void {
+    // SAFETY: httpd passes the pool of the configuration.
+    let pool = unsafe { Pool::from_raw(pool) };
+    guard::quietly(ptr::null_mut(), || pool.place_raw(M::Dir::default()).cast())
+}
+
+unsafe extern "C" fn create_server<M: Module>(
+    pool: *mut sys::apr_pool_t,
+    _server: *mut sys::server_rec,
+) -> *mut c_void {
+    // SAFETY: httpd passes the pool of the configuration.
+    let pool = unsafe { Pool::from_raw(pool) };
+    guard::quietly(ptr::null_mut(), || pool.place_raw(M::Server::default()).cast())
+}
+
+unsafe extern "C" fn merge<C: Config>(
+    pool: *mut sys::apr_pool_t,
+    outer: *mut c_void,
+    inner: *mut c_void,
+) -> *mut c_void {
+    // SAFETY: httpd passes the pool of the configuration (or of the request that it is made for).
+    let pool = unsafe { Pool::from_raw(pool) };
+    // SAFETY: both were made by `create_dir`, `create_server` or `merge`, hence are a C.
+    let (outer, inner) = (unsafe { outer.cast::<C>().as_ref() }, unsafe { inner.cast::<C>().as_ref() });
+    guard::quietly(ptr::null_mut(), || match (outer, inner) {
+        (Some(outer), Some(inner)) => pool.place_raw(C::merge(outer, inner)).cast(),
+        _ => pool.place_raw(C::default()).cast(),
+    })
+}
+
+unsafe extern "C" fn register<M: Module>(_pool: *mut sys::apr_pool_t) {
+    guard::quietly((), || {
+        guard::note_panics();
+        M::register(&Hooks::new());
+    });
+}
+
+/// Every directive's C function: checks place and arity, collects the arguments and calls the directive's own.
+/// Returns null, or what is wrong, which httpd reports with file and line.
+unsafe extern "C" fn set_directive<M: Module>(
+    cmd: *mut sys::cmd_parms,
+    dir: *mut c_void,
+    argc: c_int,
+    argv: *const *mut c_char,
+) -> *const c_char {
+    // SAFETY: httpd passes live parameters.
+    let params = unsafe { &*cmd };
+    // SAFETY: the command record is one that `Commands::new` made.
+    let record = unsafe { &*params.cmd };
+    // SAFETY: the data of such a record is a Directive of this M.
+    let directive = unsafe { &*record.cmd_data.cast::<Directive<M>>() };
+    // SAFETY: the pool of the configuration.
+    let pool = unsafe { Pool::from_raw(params.pool) };
+    // SAFETY: `dir` was made by `create_dir`, and only this thread reads the configuration now.
+    let dir = unsafe { &mut *dir.cast::<M::Dir>() };
+    // SAFETY: the server of the directive is live.
+    let vector = unsafe { (*params.server).module_config };
+    // SAFETY: the vector belongs to that server, and the record is ours.
+    let server = unsafe { sys::ap_get_module_config(vector, M::record()) };
+    // SAFETY: `create_server` made it, and only this thread reads the configuration now.
+    let server = unsafe { &mut *server.cast::<M::Server>() };
+
+    let result = guard::run(|| {
+        if directive.scope == Scope::Global {
+            // SAFETY: httpd passes a live cmd_parms.
+            let complaint = unsafe { sys::ap_check_cmd_context(cmd, sys::GLOBAL_ONLY) };
+            // SAFETY: null or a C string in the configuration's pool.
+            if let Some(complaint) = unsafe { strings::text(complaint) } {
+                return Err(complaint.to_owned());
+            }
+        }
+        let argc = usize::try_from(argc).unwrap_or_default();
+        // SAFETY: httpd passes `argc` pointers.
+        let argv = if argc == 0 { &[] } else { unsafe { std::slice::from_raw_parts(argv, argc) } };
+        let mut values = Vec::with_capacity(argc);
+        for &value in argv {
+            // SAFETY: each is a C string in the configuration's pool.
+            let value = unsafe { strings::text(value) };
+            values.push(value.ok_or("an argument is not UTF-8 text")?);
+        }
+        if !(directive.arity.0..=directive.arity.1).contains(&values.len()) {
+            let help = directive.help.to_string_lossy();
+            return Err(format!("wrong number of arguments ({}); write: {help}", values.len()));
+        }
+        (directive.set)(server, dir, &Args { values, cmd })
+    });
+    let complaint = match result.and_then(|result| result) {
+        Ok(()) => return ptr::null(),
+        Err(complaint) => complaint,
+    };
+    let name = directive.name.to_string_lossy();
+    pool.c_string(&format!("{name}: {complaint}")).as_ptr()
+}

@@ -1,0 +1,66 @@
+//! httpd's error log. The level is looked at first, so that a line that nobody wants costs a comparison.
+
+use super::http_config::{Module, module_index};
+use super::httpd::{Request, Server};
+use super::{strings, sys};
+use std::ffi::c_int;
+use std::panic::Location;
+
+/// How much a line matters; httpd's levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something needs attention.
+    Warning,
+    /// Worth knowing in any case.
+    Notice,
+    /// Worth knowing for who asks.
+    Info,
+    /// For developers.
+    Debug,
+}
+
+impl Level {
+    fn raw(self) -> c_int {
+        (match self {
+            Level::Error => sys::APLOG_ERR,
+            Level::Warning => sys::APLOG_WARNING,
+            Level::Notice => sys::APLOG_NOTICE,
+            Level::Info => sys::APLOG_INFO,
+            Level::Debug => sys::APLOG_DEBUG,
+        }) as c_int
+    }
+}
+
+const FILE: *const std::ffi::c_char = c"mod_session_cluster".as_ptr();
+
+/// Logs a line about a request, made by `text` only if it is wanted.
+#[track_caller]
+pub fn request<M: Module>(r: Request<'_>, level: Level, text: impl FnOnce() -> String) {
+    let index = module_index::<M>();
+    // SAFETY: the request is live.
+    let wanted = unsafe { sys::ap_get_request_module_loglevel(r.as_raw(), index) };
+    if level.raw() > wanted {
+        return;
+    }
+    let (line, text) = (Location::caller().line() as c_int, strings::one_line(&text()));
+    let (level, format) = (level.raw(), c"%s".as_ptr());
+    // SAFETY: the request is live, and the format takes exactly the one C string given.
+    unsafe { sys::ap_log_rerror_(FILE, line, index, level, 0, r.as_raw(), format, text.as_ptr()) };
+}
+
+/// Logs a line about a server, made by `text` only if it is wanted.
+#[track_caller]
+pub fn server<M: Module>(s: Server<'_>, level: Level, text: impl FnOnce() -> String) {
+    let index = module_index::<M>();
+    // SAFETY: the server is live.
+    let wanted = unsafe { sys::ap_get_server_module_loglevel(s.as_raw(), index) };
+    if level.raw() > wanted {
+        return;
+    }
+    let (line, text) = (Location::caller().line() as c_int, strings::one_line(&text()));
+    let (level, format) = (level.raw(), c"%s".as_ptr());
+    // SAFETY: the server is live, and the format takes exactly the one C string given.
+    unsafe { sys::ap_log_error_(FILE, line, index, level, 0, s.as_raw(), format, text.as_ptr()) };
+}

@@ -1,0 +1,288 @@
+//! The request and the virtual host, as long as httpd lends them.
+
+use super::apr_pools::Pool;
+use super::apr_tables::Table;
+use super::{strings, sys};
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
+
+/// An HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Status {
+    /// 303 See Other.
+    pub const SEE_OTHER: Status = Status(303);
+    /// 400 Bad Request.
+    pub const BAD_REQUEST: Status = Status(400);
+    /// 401 Unauthorized.
+    pub const UNAUTHORIZED: Status = Status(401);
+    /// 403 Forbidden.
+    pub const FORBIDDEN: Status = Status(403);
+    /// 405 Method Not Allowed.
+    pub const METHOD_NOT_ALLOWED: Status = Status(405);
+    /// 413 Content Too Large.
+    pub const CONTENT_TOO_LARGE: Status = Status(413);
+    /// 415 Unsupported Media Type.
+    pub const UNSUPPORTED_MEDIA_TYPE: Status = Status(415);
+    /// 422 Unprocessable Content.
+    pub const UNPROCESSABLE: Status = Status(422);
+    /// 500 Internal Server Error.
+    pub const INTERNAL: Status = Status(500);
+    /// 503 Service Unavailable.
+    pub const UNAVAILABLE: Status = Status(503);
+}
+
+/// What a hook says to httpd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not mine: ask the next module.
+    Declined,
+    /// Done, as it should be. A handler that says so has sent the answer.
+    Ok,
+    /// Answer the request with this status.
+    Answer(Status),
+}
+
+impl Outcome {
+    pub(super) fn raw(self) -> c_int {
+        match self {
+            Outcome::Declined => sys::DECLINED,
+            Outcome::Ok => sys::OK as c_int,
+            Outcome::Answer(status) => c_int::from(status.0),
+        }
+    }
+}
+
+/// A virtual host (or the main server).
+#[derive(Clone, Copy)]
+pub struct Server<'s> {
+    raw: *mut sys::server_rec,
+    life: PhantomData<&'s ()>,
+}
+
+impl<'s> Server<'s> {
+    /// # Safety
+    /// `raw` is a live server for `'s`.
+    pub(super) unsafe fn from_raw(raw: *mut sys::server_rec) -> Self {
+        Server { raw, life: PhantomData }
+    }
+
+    pub(super) fn as_raw(self) -> *mut sys::server_rec {
+        self.raw
+    }
+
+    /// httpd's own view, for one look: httpd may change it in its next call.
+    fn record(&self) -> &sys::server_rec {
+        // SAFETY: the server is live.
+        unsafe { &*self.raw }
+    }
+
+    /// The pool of the whole process, which lives over all restarts.
+    pub(super) fn process_pool(self) -> *mut sys::apr_pool_t {
+        // SAFETY: the process outlives its servers.
+        unsafe { (*self.record().process).pool }
+    }
+
+    /// Its `ServerName`, or what httpd found out in its place.
+    #[must_use]
+    pub fn name(self) -> &'s str {
+        // SAFETY: the server is live; the name is null or a C string of the configuration.
+        unsafe { strings::text(self.record().server_hostname) }.unwrap_or_default()
+    }
+
+    /// This and all servers that follow it in httpd's list; from the main server, all there are.
+    pub fn all(self) -> impl Iterator<Item = Server<'s>> {
+        std::iter::successors(Some(self), |server| {
+            let next = server.record().next;
+            // SAFETY: httpd's list of servers lives as a whole.
+            (!next.is_null()).then(|| unsafe { Server::from_raw(next) })
+        })
+    }
+}
+
+/// A request, subrequest or internal redirect.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    /// `raw` is a live request for `'r`, handled by this thread.
+    pub(super) unsafe fn from_raw(raw: *mut sys::request_rec) -> Self {
+        Request { raw, life: PhantomData }
+    }
+
+    pub(super) fn as_raw(self) -> *mut sys::request_rec {
+        self.raw
+    }
+
+    /// httpd's own view, for one look: httpd may change it in its next call.
+    fn record(&self) -> &sys::request_rec {
+        // SAFETY: the request is live, and only this thread works on it.
+        unsafe { &*self.raw }
+    }
+
+    /// The request's pool.
+    #[must_use]
+    pub fn pool(self) -> Pool<'r> {
+        // SAFETY: the request is live, and its pool outlives it.
+        unsafe { Pool::from_raw(self.record().pool) }
+    }
+
+    /// The virtual host that it is for.
+    #[must_use]
+    pub fn server(self) -> Server<'r> {
+        // SAFETY: the request is live, and its server outlives it.
+        unsafe { Server::from_raw(self.record().server) }
+    }
+
+    /// The request that this one is a part of, if it is a subrequest, or came from, if it is an internal redirect.
+    #[must_use]
+    pub fn parent(self) -> Option<Request<'r>> {
+        let main = self.record().main;
+        let parent = if main.is_null() { self.record().prev } else { main };
+        // SAFETY: a request's parents outlive it.
+        (!parent.is_null()).then(|| unsafe { Request::from_raw(parent) })
+    }
+
+    /// The request that the client sent.
+    #[must_use]
+    pub fn first(self) -> Request<'r> {
+        std::iter::successors(Some(self), |r| r.parent()).last().unwrap_or(self)
+    }
+
+    /// When it arrived, in milliseconds since 1970.
+    #[must_use]
+    pub fn time_ms(self) -> u64 {
+        u64::try_from(self.record().request_time).unwrap_or_default() / 1000
+    }
+
+    /// The method as sent.
+    #[must_use]
+    pub fn method(self) -> &'r str {
+        // SAFETY: the request is live; the method is a C string in its pool.
+        unsafe { strings::text(self.record().method) }.unwrap_or_default()
+    }
+
+    /// The address as sent: path and query, or an absolute URL.
+    #[must_use]
+    pub fn unparsed_uri(self) -> &'r str {
+        // SAFETY: the request is live; the address is a C string in its pool.
+        unsafe { strings::text(self.record().unparsed_uri) }.unwrap_or_default()
+    }
+
+    /// The path, decoded.
+    #[must_use]
+    pub fn path(self) -> &'r str {
+        // SAFETY: the request is live; the path is a C string in its pool.
+        unsafe { strings::text(self.record().uri) }.unwrap_or_default()
+    }
+
+    /// The query, as sent, without its question mark.
+    #[must_use]
+    pub fn query(self) -> &'r str {
+        // SAFETY: the request is live; the query is null or a C string in its pool.
+        unsafe { strings::text(self.record().args) }.unwrap_or_default()
+    }
+
+    /// The name given by `SetHandler`.
+    #[must_use]
+    pub fn handler(self) -> &'r CStr {
+        // SAFETY: the request is live; the handler is null or a C string.
+        unsafe { strings::c_str(self.record().handler) }.unwrap_or_default()
+    }
+
+    /// Whether the browser reached this virtual host by TLS, here or, as the server's own name says, before it.
+    #[must_use]
+    pub fn is_https(self) -> bool {
+        // SAFETY: the request is live.
+        let scheme = unsafe { sys::ap_run_http_scheme(self.raw) };
+        // SAFETY: null or a C string.
+        unsafe { strings::bytes(scheme) == b"https" }
+    }
+
+    /// The authenticated user.
+    #[must_use]
+    pub fn user(self) -> Option<&'r str> {
+        // SAFETY: the request is live; the user is null or a C string.
+        unsafe { strings::text(self.record().user) }
+    }
+
+    /// Makes `user` the authenticated user, by `auth_type`.
+    pub fn authenticate(self, user: &str, auth_type: &str) {
+        let (user, auth_type) = (self.pool().c_string(user), self.pool().c_string(auth_type));
+        // SAFETY: the request is live, and the string lives in its pool; httpd never writes to it.
+        unsafe { (*self.raw).user = user.as_ptr().cast_mut() };
+        // SAFETY: as above.
+        unsafe { (*self.raw).ap_auth_type = auth_type.as_ptr().cast_mut() };
+    }
+
+    /// What really authenticated the request.
+    #[must_use]
+    pub fn authenticated_by(self) -> Option<&'r str> {
+        // SAFETY: the request is live; the type is null or a C string.
+        unsafe { strings::text(self.record().ap_auth_type) }
+    }
+
+    /// Says which methods are allowed here, for the `Allow` header of a 405.
+    pub fn allow_get_and_post(self) {
+        // SAFETY: the request is live, and only this thread works on it.
+        unsafe { (*self.raw).allowed |= (1 << sys::M_GET) | (1 << sys::M_POST) };
+    }
+
+    /// `AuthType` where the request goes.
+    #[must_use]
+    pub fn auth_type(self) -> Option<&'r str> {
+        // SAFETY: the request is live.
+        let answer = unsafe { sys::ap_auth_type(self.raw) };
+        // SAFETY: null or a C string of the configuration.
+        unsafe { strings::text(answer) }
+    }
+
+    /// `AuthName` where the request goes.
+    #[must_use]
+    pub fn auth_name(self) -> Option<&'r str> {
+        // SAFETY: the request is live.
+        let answer = unsafe { sys::ap_auth_name(self.raw) };
+        // SAFETY: null or a C string of the configuration.
+        unsafe { strings::text(answer) }
+    }
+
+    /// Headers of the request.
+    #[must_use]
+    pub fn headers_in(self) -> Table<'r> {
+        // SAFETY: the request is live, and the table lives in its pool.
+        unsafe { Table::from_raw(self.record().headers_in, self.pool()) }
+    }
+
+    /// Headers of the answer, if it succeeds.
+    #[must_use]
+    pub fn headers_out(self) -> Table<'r> {
+        // SAFETY: the request is live, and the table lives in its pool.
+        unsafe { Table::from_raw(self.record().headers_out, self.pool()) }
+    }
+
+    /// Headers of the answer in any case, kept over internal redirects.
+    #[must_use]
+    pub fn err_headers_out(self) -> Table<'r> {
+        // SAFETY: the request is live, and the table lives in its pool.
+        unsafe { Table::from_raw(self.record().err_headers_out, self.pool()) }
+    }
+
+    /// Environment of the request, for CGI programs, logs and conditions.
+    #[must_use]
+    pub fn environment(self) -> Table<'r> {
+        // SAFETY: the request is live, and the table lives in its pool.
+        unsafe { Table::from_raw(self.record().subprocess_env, self.pool()) }
+    }
+
+    /// Notes that modules leave for each other.
+    #[must_use]
+    pub fn notes(self) -> Table<'r> {
+        // SAFETY: the request is live, and the table lives in its pool.
+        unsafe { Table::from_raw(self.record().notes, self.pool()) }
+    }
+}

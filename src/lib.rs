@@ -1,0 +1,33 @@
+//! `mod_session_cluster`: login sessions inside Apache httpd, shared by every worker process.
+//!
+//! Four floors, arrows only down:
+//!
+//! | floor | what it holds | what it knows |
+//! |---|---|---|
+//! | `module` | what httpd calls: hooks, directives, handlers | `session`, `store`, `ffi` |
+//! | [`session`] | what a session means: ids, cookies, timeouts | `store` |
+//! | [`store`] | where sessions are kept: the table in shared memory | the leaves |
+//! | `ffi` | the host made safe: all `unsafe` code | nothing of ours |
+//!
+//! The leaves, [`clock`] and `sync`, may be used by any floor.
+
+pub mod clock;
+pub mod session;
+pub mod store;
+mod sync;
+
+#[cfg(feature = "httpd")]
+pub mod ffi;
+#[cfg(feature = "httpd")]
+pub mod module;
+
+/// The record that httpd looks up by name when it loads the module; the only symbol that the library exports.
+#[cfg(feature = "httpd")]
+// The one visible exception to "all unsafe code is in ffi": the name must not be mangled.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, missing_docs)]
+pub static mut session_cluster_module: ffi::sys::module = ffi::http_config::record::<module::SessionCluster>(
+    c"mod_session_cluster.c",
+    module::directives::COMMANDS.as_ptr(),
+);

@@ -1,0 +1,61 @@
+//! What failed, as HTTP and as a line in the log: the one place where an error becomes a status.
+
+use super::SessionCluster;
+use super::runtime::HostTable;
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::session::sessions::{Begun, SessionError};
+use crate::store::l1::TableError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// At most one line of a kind in so many seconds and process: a fault must not fill the disk as well.
+const QUIET_SECONDS: u64 = 10;
+
+/// The answer to a request whose session could not be looked up, begun or ended. The cookie is kept.
+pub(super) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if is_time_to_speak(r, &LAST) {
+        let (code, advice) = match error {
+            SessionError::Table(TableError::TooLarge { .. }) => {
+                ("SC0201", "keep less in the session, or raise record= in SessionClusterTable")
+            }
+            SessionError::Table(TableError::Full) => ("SC0202", "raise the size in SessionClusterTable"),
+            SessionError::Table(TableError::Lock(_)) => {
+                ("SC0203", "a process of this server may be stopped: look for one in state T")
+            }
+            _ => ("SC0204", "if this stays, stop and start httpd"),
+        };
+        http_log::request::<SessionCluster>(r, Level::Error, || format!("{code}: {error}: {advice}"));
+    }
+    if !error.is_retryable() {
+        return Outcome::Answer(Status::INTERNAL);
+    }
+    r.err_headers_out().set(c"Retry-After", "2");
+    Outcome::Answer(Status::UNAVAILABLE)
+}
+
+/// Says so when a begin had to evict a live session, and what size would do.
+pub(super) fn alarm_if_evicting(r: Request<'_>, table: &HostTable, begun: &Begun) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if begun.evicted_live == 0 || !is_time_to_speak(r, &LAST) {
+        return;
+    }
+    http_log::request::<SessionCluster>(r, Level::Warning, || {
+        let stats = table.stats();
+        let wanted = stats.live.saturating_add(stats.evicted_live);
+        let bytes = u128::from(stats.bytes_total) * u128::from(wanted) / u128::from(stats.live.max(1));
+        let megabytes = (bytes >> 20) + 1;
+        format!(
+            "SC0205: the table is too small: {} live sessions were evicted so far; {} live now; \
+             SessionClusterTable {megabytes}M would have held them all",
+            stats.evicted_live, stats.live
+        )
+    });
+}
+
+fn is_time_to_speak(r: Request<'_>, last: &AtomicU64) -> bool {
+    let now = r.time_ms() / 1000;
+    let before = last.load(Ordering::Relaxed);
+    now.saturating_sub(before) >= QUIET_SECONDS
+        && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}

@@ -1,0 +1,119 @@
+//! What the directives say, for a virtual host and for a directory, and how inner settings go before outer ones.
+
+use super::runtime::VirtualHost;
+use crate::ffi::http_config::{Config, Setting};
+use crate::ffi::mod_auth::AuthnProvider;
+use crate::session::cookie::CookieSpec;
+use crate::session::redirect::ReturnTo;
+use once_cell::sync::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of a virtual host, and, in the main server's, those of the whole server.
+#[derive(Default)]
+pub struct ServerConfig {
+    /// `SessionClusterTable`; of the main server.
+    pub table: Setting<TableSpec>,
+    /// `SessionClusterRealm`.
+    pub realm: Setting<String>,
+    /// `SessionClusterCookie`.
+    pub cookie: Setting<CookieSpec>,
+    /// `SessionClusterIdle`.
+    pub idle: Setting<Duration>,
+    /// `SessionClusterLifetime`.
+    pub lifetime: Setting<Duration>,
+    /// `SessionClusterGrace`.
+    pub grace: Setting<Duration>,
+    /// Whether any directive of ours stands in or around this virtual host. Where none does, the module keeps out.
+    pub in_use: bool,
+    /// What the settings come to; made once the whole configuration is known.
+    pub host: OnceCell<VirtualHost>,
+}
+
+/// Size and place of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// Bytes of the whole table.
+    pub bytes: usize,
+    /// File that holds it; without one it lives in memory and ends with the server.
+    pub path: Option<String>,
+    /// Bytes of the largest record.
+    pub max_record: usize,
+}
+
+impl Default for TableSpec {
+    fn default() -> Self {
+        TableSpec { bytes: 32 << 20, path: None, max_record: 64 << 10 }
+    }
+}
+
+impl Config for ServerConfig {
+    fn merge(outer: &Self, inner: &Self) -> Self {
+        ServerConfig {
+            table: outer.table.clone(),
+            realm: Setting::merge(&outer.realm, &inner.realm),
+            cookie: Setting::merge(&outer.cookie, &inner.cookie),
+            idle: Setting::merge(&outer.idle, &inner.idle),
+            lifetime: Setting::merge(&outer.lifetime, &inner.lifetime),
+            grace: Setting::merge(&outer.grace, &inner.grace),
+            in_use: outer.in_use || inner.in_use,
+            host: OnceCell::new(),
+        }
+    }
+}
+
+/// Settings of a directory or location. Merged by httpd on many requests, so that every field is cheap to clone.
+#[derive(Default)]
+pub struct DirConfig {
+    /// `SessionCluster`: mod_session's sessions are ours here.
+    pub provide: Setting<bool>,
+    /// `SessionClusterAdopt`: what another module authenticated becomes a session here.
+    pub adopt: Setting<bool>,
+    /// `SessionClusterLogin`: where to log in.
+    pub login: Setting<Arc<str>>,
+    /// `SessionClusterAuthn`: what checks passwords in the login handler.
+    pub authn: Setting<Arc<[AuthnProvider]>>,
+    /// `SessionClusterReturnTo`: where a login or logout may lead.
+    pub return_to: Setting<Arc<ReturnTo>>,
+}
+
+impl Config for DirConfig {
+    fn merge(outer: &Self, inner: &Self) -> Self {
+        DirConfig {
+            provide: Setting::merge(&outer.provide, &inner.provide),
+            adopt: Setting::merge(&outer.adopt, &inner.adopt),
+            login: Setting::merge(&outer.login, &inner.login),
+            authn: Setting::merge(&outer.authn, &inner.authn),
+            return_to: Setting::merge(&outer.return_to, &inner.return_to),
+        }
+    }
+}
+
+impl DirConfig {
+    /// Whether mod_session's sessions are ours here.
+    #[must_use]
+    pub fn provides(&self) -> bool {
+        self.provide.get() == Some(&true)
+    }
+
+    /// Whether foreign logins become sessions here.
+    #[must_use]
+    pub fn adopts(&self) -> bool {
+        self.adopt.get() == Some(&true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inner_setting_goes_before_an_outer_one() {
+        let outer =
+            DirConfig { adopt: Setting::Set(true), provide: Setting::Set(true), ..DirConfig::default() };
+        let inner = DirConfig { adopt: Setting::Set(false), ..DirConfig::default() };
+        let merged = DirConfig::merge(&outer, &inner);
+        assert!(merged.provides());
+        assert!(!merged.adopts());
+    }
+}

@@ -1,0 +1,244 @@
+//! The only list of directives. Each entry is registered with httpd from here, and `httpd-conf/00-reference.conf` is
+//! checked against it.
+
+use super::SessionCluster;
+use super::config::{DirConfig, ServerConfig, TableSpec};
+use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
+use crate::ffi::mod_auth::AuthnProvider;
+use crate::session::cookie::CookieSpec;
+use crate::session::redirect::ReturnTo;
+use crate::store::l1::Geometry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All directives, in the order in which the reference shows them.
+pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
+    Directive {
+        name: c"SessionClusterTable",
+        scope: Scope::Global,
+        arity: (1, 3),
+        help: c"SIZE [FILE] [record=SIZE]: memory for sessions, such as 64M; kept in FILE if given",
+        set: set_table,
+    },
+    Directive {
+        name: c"SessionClusterRealm",
+        scope: Scope::VirtualHost,
+        arity: (1, 1),
+        help: c"NAME: virtual hosts of the same realm share sessions; default: the ServerName",
+        set: set_realm,
+    },
+    Directive {
+        name: c"SessionClusterCookie",
+        scope: Scope::VirtualHost,
+        arity: (1, 5),
+        help: c"NAME [Path=/...] [Domain=...] [SameSite=Strict|Lax|None] [Secure]: the session cookie; default: SCID",
+        set: set_cookie,
+    },
+    Directive {
+        name: c"SessionClusterIdle",
+        scope: Scope::VirtualHost,
+        arity: (1, 1),
+        help: c"TIME: a session ends when it was not used for so long; default: 30m",
+        set: set_idle,
+    },
+    Directive {
+        name: c"SessionClusterLifetime",
+        scope: Scope::VirtualHost,
+        arity: (1, 1),
+        help: c"TIME: a session ends so long after its login in any case; default: 12h",
+        set: set_lifetime,
+    },
+    Directive {
+        name: c"SessionClusterGrace",
+        scope: Scope::VirtualHost,
+        arity: (1, 1),
+        help: c"TIME: a superseded session still answers for so long; default: 10s",
+        set: set_grace,
+    },
+    Directive {
+        name: c"SessionCluster",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"On|Off: mod_session keeps its sessions here; default: Off",
+        set: set_provide,
+    },
+    Directive {
+        name: c"SessionClusterAdopt",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"On|Off: what any other module authenticated becomes a session; default: Off",
+        set: set_adopt,
+    },
+    Directive {
+        name: c"SessionClusterLogin",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"ADDRESS: where visitors without a session are sent to log in; default: nowhere, they get 401",
+        set: set_login,
+    },
+    Directive {
+        name: c"SessionClusterAuthn",
+        scope: Scope::Directory,
+        arity: (1, 16),
+        help: c"PROVIDER...: what checks passwords in the login handler, such as file, dbm, dbd, ldap; default: file",
+        set: set_authn,
+    },
+    Directive {
+        name: c"SessionClusterReturnTo",
+        scope: Scope::Directory,
+        arity: (1, 16),
+        help: c"PREFIX...: where a login or logout may lead; the first is the default target; default: /",
+        set: set_return_to,
+    },
+];
+
+/// httpd's form of the list.
+pub static COMMANDS: Commands<12> = Commands::new::<SessionCluster>(DIRECTIVES);
+
+type Done = Result<(), String>;
+
+fn set_table(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let mut spec = TableSpec { bytes: size(args.first())?, ..TableSpec::default() };
+    for arg in args.values().iter().skip(1) {
+        if let Some(record) = arg.strip_prefix("record=") {
+            spec.max_record = size(record)?;
+        } else if spec.path.is_none() {
+            spec.path = Some(args.path(arg)?);
+        } else {
+            return Err(format!("'{arg}' is one argument too many: write SIZE [FILE] [record=SIZE]"));
+        }
+    }
+    Geometry::new(spec.bytes, spec.max_record).map_err(|e| e.to_string())?;
+    server.table = Setting::Set(spec);
+    Ok(())
+}
+
+fn set_realm(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let name = args.first();
+    if name.is_empty() || name.contains(char::is_control) {
+        return Err("the realm needs a name without control characters, such as www.example.com".into());
+    }
+    server.realm = Setting::Set(name.to_owned());
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_cookie(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let attributes = args.values().get(1..).unwrap_or_default();
+    let spec = CookieSpec::new(args.first()).and_then(|spec| spec.with_attributes(attributes));
+    server.cookie = Setting::Set(spec.map_err(|e| e.to_string())?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_idle(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    server.idle = Setting::Set(span(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_lifetime(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    server.lifetime = Setting::Set(span(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_grace(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let grace = args.duration(args.first())?;
+    if grace > Duration::from_secs(60) {
+        return Err("a superseded session may answer for a minute at most: write 60s or less".into());
+    }
+    server.grace = Setting::Set(grace);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_provide(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    dir.provide = Setting::Set(flag(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_adopt(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    dir.adopt = Setting::Set(flag(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_login(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let address = args.first();
+    let local = address.starts_with('/') && !address.starts_with("//");
+    if !(local || address.starts_with("https://") || address.starts_with("http://"))
+        || address.contains(|c: char| c.is_control() || c == ' ' || c == '\\' || c == '#')
+    {
+        return Err(format!("'{address}' is not an address to log in at: write a path, such as /login"));
+    }
+    dir.login = Setting::Set(address.into());
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_authn(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let find = |name: &&str| {
+        AuthnProvider::find(name).ok_or_else(|| {
+            format!(
+                "there is no authn provider '{name}': load its module (mod_authn_{name}?) before this line"
+            )
+        })
+    };
+    dir.authn = Setting::Set(args.values().iter().map(find).collect::<Result<_, _>>()?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_return_to(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let prefixes = ReturnTo::new(args.values()).map_err(|e| e.to_string())?;
+    dir.return_to = Setting::Set(Arc::new(prefixes));
+    server.in_use = true;
+    Ok(())
+}
+
+fn flag(args: &Args<'_>) -> Result<bool, String> {
+    let word = args.first();
+    match () {
+        () if word.eq_ignore_ascii_case("on") => Ok(true),
+        () if word.eq_ignore_ascii_case("off") => Ok(false),
+        () => Err(format!("'{word}' is neither On nor Off")),
+    }
+}
+
+/// A timeout: from a tenth of a second to 49 days, which is what a record can say.
+fn span(args: &Args<'_>) -> Result<Duration, String> {
+    let span = args.duration(args.first())?;
+    if (Duration::from_millis(100)..=Duration::from_secs(49 * 86_400)).contains(&span) {
+        Ok(span)
+    } else {
+        Err(format!("'{}' is out of range: write a time from 100ms to 49d", args.first()))
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.char_indices().last() {
+        Some((i, 'k' | 'K')) => (&text[..i], 10),
+        Some((i, 'm' | 'M')) => (&text[..i], 20),
+        Some((i, 'g' | 'G')) => (&text[..i], 30),
+        _ => (text, 0),
+    };
+    let size = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(1 << shift)).filter(|&n| n > 0);
+    size.ok_or_else(|| format!("'{text}' is not a size: write a number with K, M or G, such as 64M"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("1g"), Ok(1 << 30));
+        assert_eq!(size("4096"), Ok(4096));
+        for wrong in ["", "M", "-1M", "1T", "0", "1.5G", "99999999999999999999", "99999999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The door: who may in, asked by httpd wherever a page requires a user. A live session of the right means opens it;
+//! under `AuthType Session` nothing else does.
+
+use super::SessionCluster;
+use super::answer;
+use super::visit::{Known, Visit};
+use crate::ffi::hooks::RequestHook;
+use crate::ffi::http_config::dir_config;
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::session::csrf::wants_page;
+use crate::session::redirect::encode_query;
+
+pub(super) struct Door;
+
+impl RequestHook for Door {
+    fn run(r: Request<'_>) -> Outcome {
+        let Some(auth_type) = r.auth_type() else { return Outcome::Declined };
+        let dir = dir_config::<SessionCluster>(r);
+        let own = auth_type.eq_ignore_ascii_case("Session");
+        if !(own || dir.adopts() || dir.provides()) {
+            return Outcome::Declined;
+        }
+        let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
+        match visit.session(r, host) {
+            Known::Found(session) => {
+                let principal = session.payload().principal.as_ref();
+                match principal.filter(|p| p.means.open(auth_type, r.auth_name())) {
+                    Some(principal) if own || dir.adopts() => {
+                        r.authenticate(&principal.user, &principal.means.auth_type);
+                        Outcome::Ok
+                    }
+                    _ if own => refuse(r),
+                    _ => Outcome::Declined,
+                }
+            }
+            Known::Absent(_) if own => refuse(r),
+            Known::Absent(_) => Outcome::Declined,
+            Known::Unavailable(error) => answer::failed(r, &error),
+        }
+    }
+}
+
+/// Sends a browser that wants a page to the login, and tells everybody else that a login is needed.
+fn refuse(r: Request<'_>) -> Outcome {
+    let headers = r.first().headers_in();
+    let page = wants_page(
+        r.first().method(),
+        headers.get_text(c"Sec-Fetch-Mode"),
+        headers.get_text(c"Accept"),
+        headers.get_text(c"X-Requested-With"),
+    );
+    r.err_headers_out().set(c"Cache-Control", "no-store");
+    let login = dir_config::<SessionCluster>(r).login.get();
+    if let Some(login) = login.filter(|_| page) {
+        if login.split('?').next() == Some(r.first().path()) {
+            http_log::request::<SessionCluster>(r, Level::Info, || {
+                "SC0210: the login page is behind the door that it opens: add 'Require all granted' to its location".into()
+            });
+            return Outcome::Answer(Status::FORBIDDEN);
+        }
+        let mark = if login.contains('?') { '&' } else { '?' };
+        let location = format!("{login}{mark}to={}", encode_query(r.first().unparsed_uri()));
+        r.err_headers_out().set(c"Location", &location);
+        return Outcome::Answer(Status::SEE_OTHER);
+    }
+    let challenge = match r.auth_name() {
+        Some(name) => format!("Session realm=\"{}\"", name.replace(['"', '\\'], "")),
+        None => "Session".into(),
+    };
+    r.err_headers_out().set(c"WWW-Authenticate", &challenge);
+    Outcome::Answer(Status::UNAUTHORIZED)
+}

@@ -1,0 +1,66 @@
+//! A server's life: the mutex is announced, the configuration checked, the table opened, the children made ready.
+
+use super::SessionCluster;
+use super::config::ServerConfig;
+use super::provider::Provider;
+use super::runtime::{self, MUTEX, VirtualHost};
+use crate::ffi::apr_pools::Pool;
+use crate::ffi::hooks;
+use crate::ffi::http_config::server_config;
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::Server;
+use crate::ffi::mod_session;
+use crate::ffi::util_mutex::GlobalMutex;
+use std::sync::Arc;
+
+pub(super) struct Lifecycle;
+
+impl hooks::Lifecycle for Lifecycle {
+    fn pre_config(pconf: Pool<'_>) -> Result<(), String> {
+        mod_session::register::<Provider>();
+        GlobalMutex::register(pconf, MUTEX)
+    }
+
+    fn check_config(main: Server<'_>) -> Result<(), String> {
+        main.all().try_for_each(|server| check(server, server_config::<SessionCluster>(server)))
+    }
+
+    fn post_config(main: Server<'_>) -> Result<(), String> {
+        let in_use = |server: &Server<'_>| server_config::<SessionCluster>(*server).in_use;
+        let spec = server_config::<SessionCluster>(main).table.get();
+        if spec.is_none() && !main.all().any(|server| in_use(&server)) {
+            return Ok(());
+        }
+        let table = Arc::new(runtime::open_table(main, &spec.cloned().unwrap_or_default())?);
+        for server in main.all() {
+            let config = server_config::<SessionCluster>(server);
+            config.host.get_or_try_init(|| VirtualHost::new(Arc::clone(&table), server, config))?;
+        }
+        Ok(())
+    }
+
+    fn child_init(main: Server<'_>, pchild: Pool<'_>) {
+        let Some(host) = server_config::<SessionCluster>(main).host.get() else { return };
+        if let Err(e) = host.table().write_lock().mutex().child_init(pchild) {
+            http_log::server::<SessionCluster>(main, Level::Error, || {
+                format!("SC0116: this child cannot use the mutex, logins here will fail: {e}")
+            });
+        }
+    }
+}
+
+/// Mistakes that only show when several directives are seen together.
+fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
+    if let (Some(idle), Some(lifetime)) = (config.idle.get(), config.lifetime.get())
+        && idle > lifetime
+    {
+        return Err(format!(
+            "SC0120: in {}: SessionClusterIdle ({}s) is longer than SessionClusterLifetime ({}s) and would never \
+             end a session: make it shorter, or leave it out",
+            server.name(),
+            idle.as_secs(),
+            lifetime.as_secs()
+        ));
+    }
+    Ok(())
+}

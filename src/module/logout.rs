@@ -1,0 +1,46 @@
+//! The logout handler. POST ends the session, then and there; GET only asks, because a link or an image must not be
+//! able to log anybody out.
+
+use super::answer;
+use super::login::{is_cross_site, return_to_in_query, target};
+use super::page;
+use super::visit::{Known, Visit};
+use crate::ffi::http_protocol::{Form, discard_body};
+use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::store::tombstone::Reason;
+
+pub(super) fn handle(r: Request<'_>) -> Outcome {
+    let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
+    match r.method() {
+        "GET" | "HEAD" => {
+            let to = return_to_in_query(r);
+            match visit.session(r, host) {
+                Known::Found(_) => page::confirm_logout(r, to.as_deref()),
+                Known::Absent(_) => page::signed_out(r),
+                Known::Unavailable(error) => answer::failed(r, &error),
+            }
+        }
+        "POST" if is_cross_site(r) => {
+            discard_body(r);
+            Outcome::Answer(Status::FORBIDDEN)
+        }
+        "POST" => {
+            let form = match Form::read(r, 4, 4096) {
+                Ok(form) => Some(form),
+                Err(Status::UNSUPPORTED_MEDIA_TYPE) => {
+                    discard_body(r);
+                    None
+                }
+                Err(status) => return Outcome::Answer(status),
+            };
+            if let Err(error) = visit.end(r, host, Reason::Logout) {
+                return answer::failed(r, &error);
+            }
+            match form.as_ref().and_then(|form| form.get("httpd_location")) {
+                Some(to) => page::see_other(r, &target(r, Some(to))),
+                None => page::signed_out(r),
+            }
+        }
+        _ => page::method_not_allowed(r),
+    }
+}

@@ -1,0 +1,61 @@
+//! Floor 4: what httpd calls. Thin: translate, delegate, answer. The hook table is [`SessionCluster::register`].
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod directives;
+
+mod adopt;
+mod answer;
+mod door;
+mod lifecycle;
+mod login;
+mod logout;
+mod page;
+mod provider;
+mod runtime;
+mod status;
+mod visit;
+mod whoami;
+
+use crate::ffi::hooks::{Hooks, Order, RequestHook};
+use crate::ffi::http_config::Module;
+use crate::ffi::httpd::{Outcome, Request};
+use crate::ffi::sys;
+
+/// The module.
+pub struct SessionCluster;
+
+impl Module for SessionCluster {
+    type Server = config::ServerConfig;
+    type Dir = config::DirConfig;
+    type State = visit::Visit;
+
+    fn record() -> *mut sys::module {
+        &raw mut crate::session_cluster_module
+    }
+
+    fn register(hooks: &Hooks<Self>) {
+        hooks.lifecycle::<lifecycle::Lifecycle>();
+        // Before every module that looks at cookies: ours is for nobody else's eyes.
+        hooks.post_read_request::<visit::TakeCookie>(Order::ReallyFirst);
+        // Before the modules that ask for passwords: a session answers first.
+        hooks.check_authn::<door::Door>(Order::First);
+        hooks.fixups::<adopt::Fixups>(Order::First);
+        hooks.handler::<Handlers>(Order::Middle);
+        hooks.status::<status::Section>();
+    }
+}
+
+/// The handlers that `SetHandler` can name.
+struct Handlers;
+
+impl RequestHook for Handlers {
+    fn run(r: Request<'_>) -> Outcome {
+        match r.handler().to_bytes() {
+            b"session-cluster-login" => login::handle(r),
+            b"session-cluster-logout" => logout::handle(r),
+            b"session-cluster-whoami" => whoami::handle(r),
+            _ => Outcome::Declined,
+        }
+    }
+}

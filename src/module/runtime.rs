@@ -1,0 +1,249 @@
+//! The composition root: the table that all processes share, opened or taken over from the last configuration, and
+//! what each virtual host needs to answer requests.
+
+use super::SessionCluster;
+use super::config::{ServerConfig, TableSpec};
+use crate::clock::{Clock, SystemClock};
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::Server;
+use crate::ffi::shared_memory;
+use crate::ffi::util_mutex::{GlobalGuard, GlobalMutex};
+use crate::session::cookie::CookieSpec;
+use crate::session::policy::Policy;
+use crate::session::realm::Realm;
+use crate::session::sessions::Sessions;
+use crate::store::l1::{
+    AttachError, Geometry, LockError, ProcessLock, Recovery, Table, TableError, WriteLock,
+};
+use crate::sync::{AtomicU64, Ordering};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of the mutex for httpd's `Mutex` directive.
+pub(super) const MUTEX: &std::ffi::CStr = c"session-cluster";
+
+/// The table of this server, with httpd's global mutex as its writers' lock.
+pub(super) type HostTable = Table<'static, HostLock>;
+
+/// httpd's global mutex as the table's lock.
+pub(super) struct HostLock(GlobalMutex);
+
+impl HostLock {
+    /// How long a login or logout waits for the lock. A writer holds it for microseconds, so whoever waits longer
+    /// waits for a process that is stopped, and had better tell its client so.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// The mutex, for a new child.
+    pub(super) fn mutex(&self) -> &GlobalMutex {
+        &self.0
+    }
+}
+
+impl WriteLock for HostLock {
+    type Guard<'a> = GlobalGuard<'a>;
+
+    fn lock(&self) -> Result<Self::Guard<'_>, LockError> {
+        self.0.lock(Self::PATIENCE).map_err(LockError)
+    }
+}
+
+/// What a virtual host needs to answer requests.
+pub struct VirtualHost {
+    table: Arc<HostTable>,
+    realm: Realm,
+    policy: Policy,
+    cookie: CookieSpec,
+}
+
+impl VirtualHost {
+    /// Of `server`, as `config` says.
+    ///
+    /// # Errors
+    /// When the default cookie cannot be made, which does not happen.
+    pub(super) fn new(
+        table: Arc<HostTable>,
+        server: Server<'_>,
+        config: &ServerConfig,
+    ) -> Result<Self, String> {
+        let default = Policy::default();
+        let policy = Policy {
+            idle: config.idle.get().copied().unwrap_or(default.idle),
+            lifetime: config.lifetime.get().copied().unwrap_or(default.lifetime),
+            grace: config.grace.get().copied().unwrap_or(default.grace),
+        };
+        let cookie = match config.cookie.get() {
+            Some(cookie) => cookie.clone(),
+            None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
+        };
+        let realm = Realm::new(config.realm.get().map_or(server.name(), String::as_str));
+        Ok(VirtualHost { table, realm, policy, cookie })
+    }
+
+    /// Its sessions.
+    pub(super) fn sessions(&self) -> Sessions<'_, 'static, HostLock> {
+        Sessions::new(&self.table, &self.realm, self.policy)
+    }
+
+    /// The table, which all virtual hosts share.
+    pub(super) fn table(&self) -> &HostTable {
+        &self.table
+    }
+
+    /// Its session cookie.
+    pub(super) fn cookie(&self) -> &CookieSpec {
+        &self.cookie
+    }
+}
+
+/// The table that `spec` asks for: the one of the running server, or a new one.
+///
+/// # Errors
+/// What is wrong and what to do, for the error log; the server then does not start.
+pub(super) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<HostTable, String> {
+    let origin = origin(spec);
+    if let Some(kept) = shared_memory::retained().map_err(|e| format!("SC0101: {e}"))? {
+        if kept.origin != origin {
+            http_log::server::<SessionCluster>(server, Level::Warning, || {
+                "SC0102: SessionClusterTable was changed: this takes effect when httpd is stopped and started; \
+                 until then the table stays as it was, so that nobody is logged out"
+                    .into()
+            });
+        }
+        return Table::attach(kept.words, HostLock(kept.mutex)).map_err(|e| {
+            format!("SC0103: the table of the running server cannot be used: {e}; stop httpd and start it")
+        });
+    }
+    let geometry = Geometry::new(spec.bytes, spec.max_record).map_err(|e| format!("SC0104: {e}"))?;
+    let mutex = GlobalMutex::create(server, MUTEX).map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
+    let words = match &spec.path {
+        None => {
+            let words = shared_memory::anonymous(server, geometry.words() * 8)
+                .map_err(|e| format!("SC0106: no shared memory for a table of {} bytes: {e}", spec.bytes))?;
+            format(words, geometry);
+            words
+        }
+        Some(path) => open_file(server, path, geometry)?,
+    };
+    shared_memory::retain(words, &mutex, origin);
+    Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))
+}
+
+/// Tells table specifications apart over restarts.
+fn origin(spec: &TableSpec) -> u64 {
+    let digest = blake3::hash(format!("{spec:?}").as_bytes());
+    digest.as_bytes().iter().take(8).fold(0, |acc, &byte| (acc << 8) | u64::from(byte))
+}
+
+/// Nobody else sees the memory yet, so that a lock of this process alone will do.
+fn format(words: &'static [AtomicU64], geometry: Geometry) -> Table<'static, ProcessLock> {
+    Table::format(words, ProcessLock::new(), geometry, SystemClock.now())
+}
+
+/// The table in the file at `path`: created, or recovered as far as it is sound, or carried over into one of the
+/// wanted size.
+fn open_file(server: Server<'_>, path: &str, geometry: Geometry) -> Result<&'static [AtomicU64], String> {
+    let bytes = geometry.words() * 8;
+    let file = lock_file(path)?;
+    let length = file.metadata().map_err(|e| cannot_open(path, &e))?.len();
+    if length == 0 {
+        let words = map(path, file, bytes)?;
+        format(words, geometry);
+        return Ok(words);
+    }
+    let not_a_table = || {
+        format!(
+            "SC0110: {path} is not a session table: name another file, or remove this one if nobody needs it"
+        )
+    };
+    let whole_words = usize::try_from(length).unwrap_or(usize::MAX) & !7;
+    if whole_words == 0 {
+        return Err(not_a_table());
+    }
+    let old = map(path, file, whole_words)?;
+    if old.len() == geometry.words() && is_blank(old) {
+        format(old, geometry);
+        return Ok(old);
+    }
+    let log = |level, text: String| http_log::server::<SessionCluster>(server, level, || text);
+    match Table::recover(old, ProcessLock::new(), SystemClock.now()) {
+        Ok((table, recovery)) => {
+            report(server, path, recovery);
+            if table.geometry() == geometry {
+                return Ok(old);
+            }
+            let (words, carried) =
+                replace_file(path, geometry, |new| new.import_from(&table, SystemClock.now()))?;
+            log(
+                Level::Notice,
+                format!("SC0109: {path} has now {bytes} bytes; {carried} sessions were carried over"),
+            );
+            Ok(words)
+        }
+        Err(AttachError::Lock(e)) => Err(format!("SC0108: {path}: {e}")),
+        Err(AttachError::NotATable) => Err(not_a_table()),
+        Err(e) => {
+            log(Level::Warning, format!("SC0111: {path}: {e}; its sessions are lost and it begins anew"));
+            replace_file(path, geometry, |_| Ok(0)).map(|(words, _)| words)
+        }
+    }
+}
+
+/// Whether the file was preallocated and nothing more: the machine stopped before there was a table in it.
+fn is_blank(words: &[AtomicU64]) -> bool {
+    words.iter().take(64).all(|word| word.load(Ordering::Relaxed) == 0)
+}
+
+fn report(server: Server<'_>, path: &str, recovery: Recovery) {
+    let Recovery { kept, dropped, .. } = recovery;
+    let (level, code) = if dropped == 0 { (Level::Info, "SC0112") } else { (Level::Warning, "SC0113") };
+    http_log::server::<SessionCluster>(server, level, || {
+        format!("{code}: {path}: {kept} sessions recovered, {dropped} damaged ones dropped")
+    });
+}
+
+/// Puts a new table in the place of the one at `path`: made beside it, filled by `fill`, and renamed over it only then.
+fn replace_file(
+    path: &str,
+    geometry: Geometry,
+    fill: impl FnOnce(&Table<'static, ProcessLock>) -> Result<usize, TableError>,
+) -> Result<(&'static [AtomicU64], usize), String> {
+    let next = format!("{path}.new");
+    match fs::remove_file(&next) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(cannot_open(&next, &e)),
+        _ => {}
+    }
+    let words = map(&next, lock_file(&next)?, geometry.words() * 8)?;
+    let filled = fill(&format(words, geometry)).map_err(|e| format!("SC0108: {path}: {e}"))?;
+    fs::rename(&next, path).map_err(|e| cannot_open(path, &e))?;
+    Ok((words, filled))
+}
+
+/// Opens the file for this server alone. The lock holds as long as any process of the server lives.
+fn lock_file(path: &str) -> Result<File, String> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let file = options.open(path).map_err(|e| cannot_open(path, &e))?;
+    if !file.metadata().map_err(|e| cannot_open(path, &e))?.is_file() {
+        return Err(format!("SC0107: {path} is not a regular file: name another"));
+    }
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "SC0114: {path} is in use by another httpd: give each server a table file of its own"
+        )),
+        Err(TryLockError::Error(e)) => Err(cannot_open(path, &e)),
+    }
+}
+
+fn map(path: &str, file: File, bytes: usize) -> Result<&'static [AtomicU64], String> {
+    shared_memory::file(file, bytes).map_err(|e| format!("SC0115: no room for {bytes} bytes in {path}: {e}"))
+}
+
+fn cannot_open(path: &str, e: &io::Error) -> String {
+    format!(
+        "SC0107: the table file {path} cannot be used: {e}; its directory must exist and be writable by root"
+    )
+}

@@ -1,0 +1,189 @@
+//! A visit: what one request of a browser (with its subrequests and internal redirects) has to do with sessions. The
+//! cookie is taken out of the request once, the session is looked up at most once, and a new cookie is set at most once.
+
+use super::SessionCluster;
+use super::answer;
+use super::runtime::VirtualHost;
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::ffi::hooks::RequestHook;
+use crate::ffi::http_config::{keep, kept, server_config};
+use crate::ffi::httpd::{Outcome, Request};
+use crate::session::cookie::{MAX_CANDIDATES, Stripped};
+use crate::session::id::SessionId;
+use crate::session::payload::Payload;
+use crate::session::sessions::{Begun, Resumed, Session, SessionError};
+use crate::store::tombstone::Reason;
+use arrayvec::ArrayVec;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What is known of a visit so far.
+pub struct Visit {
+    https: bool,
+    state: RefCell<State>,
+}
+
+enum State {
+    /// The ids that the cookies hold; nothing was looked up.
+    Unasked(ArrayVec<SessionId, MAX_CANDIDATES>),
+    Known(Known),
+}
+
+/// The session of a visit.
+#[derive(Clone)]
+pub(super) enum Known {
+    /// It lives.
+    Found(Rc<Session>),
+    /// There is none, or none any more; with the reason if there is one to tell.
+    Absent(Option<Reason>),
+    /// Nobody can tell at the moment. Not the same as absent.
+    Unavailable(Rc<SessionError>),
+}
+
+impl Visit {
+    /// The visit that `r` belongs to. Its virtual host is `None` where the module is not in use.
+    pub(super) fn of(r: Request<'_>) -> Option<(&Visit, &VirtualHost)> {
+        let first = r.first();
+        let host = server_config::<SessionCluster>(first.server()).host.get()?;
+        let visit = match kept::<SessionCluster>(first) {
+            Some(visit) => visit,
+            None => keep::<SessionCluster>(first, Visit::take(first, host)),
+        };
+        Some((visit, host))
+    }
+
+    /// Reads the cookie of a request and takes it out, so that no application, backend or log ever sees a session id.
+    fn take(r: Request<'_>, host: &VirtualHost) -> Visit {
+        let mut ids = ArrayVec::new();
+        let https = r.is_https();
+        if let Some(header) = r.headers_in().get(c"Cookie") {
+            ids.extend(host.cookie().find(https, header).filter_map(SessionId::from_cookie_value));
+            match host.cookie().strip(header) {
+                Stripped::Unchanged => {}
+                Stripped::Empty => r.headers_in().unset(c"Cookie"),
+                Stripped::Changed(rest) => r.headers_in().set_bytes(c"Cookie", &rest),
+            }
+        }
+        Visit { https, state: RefCell::new(State::Unasked(ids)) }
+    }
+
+    /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
+    pub(super) fn session(&self, r: Request<'_>, host: &VirtualHost) -> Known {
+        let mut state = self.state.borrow_mut();
+        let ids = match &*state {
+            State::Known(known) => return known.clone(),
+            State::Unasked(ids) => ids,
+        };
+        let now = Timestamp::from_millis(r.first().time_ms());
+        let sessions = host.sessions();
+        let mut known = Known::Absent(None);
+        for id in ids {
+            match sessions.resume(id, now) {
+                Ok(Resumed::Found(session)) => {
+                    known = Known::Found(session);
+                    break;
+                }
+                Ok(Resumed::Absent(reason)) => {
+                    if let Known::Absent(None) = known {
+                        known = Known::Absent(reason);
+                    }
+                }
+                Err(error) => known = Known::Unavailable(Rc::new(error)),
+            }
+        }
+        *state = State::Known(known.clone());
+        known
+    }
+
+    /// The session, if it was looked up in this visit and lives.
+    pub(super) fn known_session(&self) -> Option<Rc<Session>> {
+        match &*self.state.borrow() {
+            State::Known(Known::Found(session)) => Some(Rc::clone(session)),
+            _ => None,
+        }
+    }
+
+    /// Begins a session, in place of `old` if there is one, and sets its cookie.
+    ///
+    /// # Errors
+    /// When it was not stored; then no cookie is set either.
+    pub(super) fn begin(
+        &self,
+        r: Request<'_>,
+        host: &VirtualHost,
+        beginning: &Beginning<'_>,
+    ) -> Result<(), SessionError> {
+        let (sessions, now) = (host.sessions(), SystemClock.now());
+        let begun = match *beginning {
+            Beginning::Supersede(old, payload) => sessions.supersede(old, payload, now)?,
+            Beginning::Anew { payload, probation } => sessions.begin(payload, probation, now)?,
+        };
+        answer::alarm_if_evicting(r, host.table(), &begun);
+        let Begun { session, .. } = begun;
+        self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
+        *self.state.borrow_mut() = State::Known(Known::Found(Rc::new(session)));
+        Ok(())
+    }
+
+    /// Ends the visit's session, if it has one, and clears the cookie. Returns whether one was ended.
+    ///
+    /// # Errors
+    /// When the end was not stored: the session may go on, and the cookie is kept.
+    pub(super) fn end(
+        &self,
+        r: Request<'_>,
+        host: &VirtualHost,
+        reason: Reason,
+    ) -> Result<bool, Rc<SessionError>> {
+        let ended = match self.session(r, host) {
+            Known::Found(session) => host.sessions().end(&session, reason, SystemClock.now())?,
+            Known::Absent(_) => false,
+            Known::Unavailable(error) => return Err(error),
+        };
+        self.set_cookie(r, host, &host.cookie().clear(self.https));
+        *self.state.borrow_mut() = State::Known(Known::Absent(Some(reason)));
+        Ok(ended)
+    }
+
+    /// Sets our cookie in the answer, in place of one that was set earlier in this visit. `err_headers_out` is sent
+    /// with every answer, also with redirects and errors.
+    fn set_cookie(&self, r: Request<'_>, host: &VirtualHost, cookie: &str) {
+        let headers = r.err_headers_out();
+        let ours = format!("{}=", host.cookie().name(self.https));
+        let all = headers.pairs().into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
+        let others: Vec<String> = all
+            .map(|(_, value)| String::from_utf8_lossy(&value).into_owned())
+            .filter(|value| !value.starts_with(&ours))
+            .collect();
+        headers.unset(c"Set-Cookie");
+        for value in others.iter().map(String::as_str).chain([cookie]) {
+            headers.add(c"Set-Cookie", value);
+        }
+        headers.set(c"Cache-Control", "no-store");
+    }
+}
+
+/// How a session begins.
+pub(super) enum Beginning<'a> {
+    /// With no session before it.
+    Anew {
+        /// What it says.
+        payload: &'a Payload,
+        /// Whether it ends soon unless it is visited.
+        probation: bool,
+    },
+    /// In the place of another, which answers on for the grace.
+    Supersede(&'a Session, &'a Payload),
+}
+
+/// Takes the cookie out of each request, before any other module sees it.
+pub(super) struct TakeCookie;
+
+impl RequestHook for TakeCookie {
+    fn run(r: Request<'_>) -> Outcome {
+        if server_config::<SessionCluster>(r.server()).in_use && r.headers_in().get(c"Cookie").is_some() {
+            Visit::of(r);
+        }
+        Outcome::Declined
+    }
+}

@@ -1,0 +1,12 @@
+//! Floor 3: what a session means. Ids, cookies, timeouts, what a record says and who may log in from where.
+//! Pure: knows the store floor, knows nothing of httpd.
+#![forbid(unsafe_code)]
+
+pub mod cookie;
+pub mod csrf;
+pub mod id;
+pub mod payload;
+pub mod policy;
+pub mod realm;
+pub mod redirect;
+pub mod sessions;

@@ -1,0 +1,138 @@
+//! What a session says: who logged in, by what means, and the attributes kept with it. Written once at login,
+//! sealed, never changed. The wire form is postcard's, behind a version byte; unknown versions are refused.
+
+use serde::{Deserialize, Serialize};
+
+/// The facts of a session. An anonymous session (one that an application began without a login) has no principal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// Who logged in.
+    pub principal: Option<Principal>,
+    /// Entries that mod_session keeps in the session, in their order: name and value.
+    pub entries: Vec<(String, Vec<u8>)>,
+    /// Key of the session that this one superseded.
+    pub predecessor: Option<[u8; 32]>,
+}
+
+/// Who logged in, and how. A session opens a door only where the same means stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The user name, as `REMOTE_USER` shows it.
+    pub user: String,
+    /// The means of the login.
+    pub means: Means,
+}
+
+/// What authenticated a login: httpd's `AuthType` and `AuthName` where it happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Means {
+    /// `AuthType`: `Session` for the own login handler, else the adopted one, such as `Basic`.
+    pub auth_type: String,
+    /// `AuthName`, if one was set.
+    pub auth_name: Option<String>,
+}
+
+impl Means {
+    /// Whether a login by these means opens a door that asks for `auth_type` and `auth_name`. Types compare
+    /// without regard to case, as httpd compares them; names exactly.
+    #[must_use]
+    pub fn open(&self, auth_type: &str, auth_name: Option<&str>) -> bool {
+        self.auth_type.eq_ignore_ascii_case(auth_type) && self.auth_name.as_deref() == auth_name
+    }
+}
+
+const VERSION: u8 = 1;
+
+impl Payload {
+    /// The wire form.
+    ///
+    /// # Errors
+    /// Only when memory for it cannot be had.
+    pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        postcard::to_extend(self, vec![VERSION]).map_err(|_| PayloadError::Malformed)
+    }
+
+    /// Reads the wire form. Allocates no more than the input is long, times a small constant.
+    ///
+    /// # Errors
+    /// [`PayloadError`] for another version, or for bytes that [`Payload::encode`] would not have written.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PayloadError> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((payload, [])) => Ok(payload),
+                _ => Err(PayloadError::Malformed),
+            },
+            Some((&version, _)) => Err(PayloadError::Version(version)),
+            None => Err(PayloadError::Malformed),
+        }
+    }
+
+    /// Whether there is nothing in it that would be worth a session.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.principal.is_none() && self.entries.is_empty()
+    }
+}
+
+/// Why a payload could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Written by another version of the module.
+    #[error("payload version {0} is not known here")]
+    Version(u8),
+    /// Not a payload.
+    #[error("malformed payload")]
+    Malformed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn alice() -> Payload {
+        Payload {
+            principal: Some(Principal {
+                user: "alice".into(),
+                means: Means { auth_type: "Basic".into(), auth_name: Some("Intranet".into()) },
+            }),
+            entries: vec![("k".into(), vec![0, 255])],
+            predecessor: Some([9; 32]),
+        }
+    }
+
+    #[test]
+    fn other_versions_and_trailing_bytes_are_refused() {
+        let mut bytes = alice().encode().unwrap();
+        assert_eq!(Payload::decode(&bytes), Ok(alice()));
+        bytes.push(0);
+        assert_eq!(Payload::decode(&bytes), Err(PayloadError::Malformed));
+        bytes[0] = 2;
+        assert_eq!(Payload::decode(&bytes), Err(PayloadError::Version(2)));
+        assert_eq!(Payload::decode(&[]), Err(PayloadError::Malformed));
+    }
+
+    #[test]
+    fn a_weak_login_does_not_open_a_strong_door() {
+        let means = alice().principal.unwrap().means;
+        assert!(means.open("basic", Some("Intranet")));
+        assert!(!means.open("Basic", Some("intranet")));
+        assert!(!means.open("Basic", None));
+        assert!(!means.open("Session", Some("Intranet")));
+    }
+
+    proptest! {
+        #[test]
+        fn noise_is_never_more_than_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(payload) = Payload::decode(&bytes) {
+                prop_assert_eq!(Payload::decode(&payload.encode().unwrap()), Ok(payload));
+            }
+        }
+
+        #[test]
+        fn entries_of_any_bytes_come_back(entries: Vec<(String, Vec<u8>)>) {
+            let payload = Payload { entries, ..Payload::default() };
+            prop_assert_eq!(Payload::decode(&payload.encode().unwrap()), Ok(payload));
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The verbs of a session: begin, resume, supersede, end. The only caller of the store. The three outcomes of a
+//! resume (found, absent, unavailable) are kept apart from here to the last line of the answer.
+
+use super::id::SessionId;
+use super::payload::{Payload, PayloadError};
+use super::policy::Policy;
+use super::realm::{Derived, Realm};
+use crate::clock::Timestamp;
+use crate::store::key::{Key, LogId};
+use crate::store::l1::{Lookup, Table, TableError, WriteLock};
+use crate::store::record::Record;
+use crate::store::tombstone::{Reason, Tombstone};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The sessions of one virtual host: its realm and policy over the host's table.
+pub struct Sessions<'t, 'm, L> {
+    table: &'t Table<'m, L>,
+    realm: &'t Realm,
+    policy: Policy,
+}
+
+/// A session that may be used.
+#[derive(Clone)]
+pub struct Session {
+    id: SessionId,
+    key: Key,
+    payload: Payload,
+    created: Timestamp,
+    deadline: Timestamp,
+    idle: Duration,
+}
+
+/// A session that was just begun.
+pub struct Begun {
+    /// The session.
+    pub session: Session,
+    /// Live sessions that had to go to make room; more than zero means that the table is too small.
+    pub evicted_live: u32,
+}
+
+/// The outcome of a resume, when the store could tell.
+pub enum Resumed {
+    /// The session lives.
+    Found(Rc<Session>),
+    /// There is no such session, or no longer; with the reason if one is known.
+    Absent(Option<Reason>),
+}
+
+/// The store could not tell, or could not do what was asked. Never the same as an absent session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The table refused.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A record kept changing under the reader.
+    #[error("the record could not be read in one piece")]
+    Torn,
+    /// No randomness for a new session id.
+    #[error("no random session id could be drawn: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The payload could not be written or sealed.
+    #[error("the session could not be sealed")]
+    Seal,
+}
+
+impl SessionError {
+    /// Whether the same request may succeed if it is sent again a little later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        !matches!(self, SessionError::Table(TableError::TooLarge { .. }))
+    }
+}
+
+impl From<PayloadError> for SessionError {
+    fn from(_: PayloadError) -> Self {
+        SessionError::Seal
+    }
+}
+
+impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
+    /// How much longer than its record a tombstone is kept, so that clocks may differ a little.
+    const TOMBSTONE_MARGIN: Duration = Duration::from_secs(60);
+
+    /// The sessions of `realm` in `table` under `policy`.
+    #[must_use]
+    pub fn new(table: &'t Table<'m, L>, realm: &'t Realm, policy: Policy) -> Self {
+        Sessions { table, realm, policy }
+    }
+
+    /// Begins a session. `probation`: it ends soon unless it is visited (see [`Policy::FIRST_VISIT`]).
+    ///
+    /// # Errors
+    /// When the record is too large for the table, or the table's lock is not to be had: nothing was begun.
+    pub fn begin(&self, payload: &Payload, probation: bool, now: Timestamp) -> Result<Begun, SessionError> {
+        let last_seen = self.policy.idle_clock_start(now, probation);
+        self.create(payload.clone(), now, last_seen, now)
+    }
+
+    /// Looks up the session of `id`. No lock, no system call.
+    ///
+    /// # Errors
+    /// When the store could not tell; the visitor's cookie must then be kept.
+    pub fn resume(&self, id: &SessionId, now: Timestamp) -> Result<Resumed, SessionError> {
+        let Derived { key, secret } = self.realm.derive(id);
+        let mut sealed = Vec::new();
+        let found = match self.table.load(&key, now, &mut sealed) {
+            Lookup::Found(found) => found,
+            Lookup::Absent(gone) => return Ok(Resumed::Absent(gone.map(|gone| gone.reason))),
+            Lookup::Torn => return Err(SessionError::Torn),
+        };
+        if let Err(reason) = Policy::judge(&found, now) {
+            return Ok(Resumed::Absent(Some(reason)));
+        }
+        let facts = Facts { created: found.created, idle: found.idle, key }.to_bytes();
+        // A record that its own id does not open is nobody's: foreign, damaged or forged.
+        let Ok(payload) = secret.open(&facts, &mut sealed) else {
+            return Ok(Resumed::Absent(None));
+        };
+        let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
+        self.table.touch(found.slot, now);
+        let (created, deadline, idle) = (found.created, found.deadline, found.idle);
+        Ok(Resumed::Found(Rc::new(Session { id: id.clone(), key, payload, created, deadline, idle })))
+    }
+
+    /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
+    /// keeps the old one's absolute timeout, and remembers it so that a logout ends both.
+    ///
+    /// # Errors
+    /// As [`Sessions::begin`]; `old` then goes on as it was.
+    pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
+        let payload = Payload { predecessor: Some(*old.key.as_bytes()), ..payload.clone() };
+        let begun = self.create(payload, old.created, now, now)?;
+        self.table.retire(&old.key, now.after(self.policy.grace), Reason::Superseded, now)?;
+        Ok(begun)
+    }
+
+    /// Ends a session, for `reason`. Returns whether it was still alive.
+    ///
+    /// # Errors
+    /// When the table's lock is not to be had: the session may go on, and the answer must say so.
+    pub fn end(&self, session: &Session, reason: Reason, now: Timestamp) -> Result<bool, SessionError> {
+        // A superseded session's own deadline may be the grace; what it was born with bounds its copies elsewhere.
+        let born_until = session.created.after(self.policy.lifetime).max(session.deadline);
+        let tombstone =
+            Tombstone { reason, node: 0, at: now, until: born_until.after(Self::TOMBSTONE_MARGIN) };
+        if let Some(predecessor) = session.payload.predecessor {
+            self.table.end(&Key::new(predecessor), tombstone, now)?;
+        }
+        Ok(self.table.end(&session.key, tombstone, now)?)
+    }
+
+    fn create(
+        &self,
+        payload: Payload,
+        created: Timestamp,
+        last_seen: Timestamp,
+        now: Timestamp,
+    ) -> Result<Begun, SessionError> {
+        let id = SessionId::random()?;
+        let Derived { key, secret } = self.realm.derive(&id);
+        let (idle, deadline) = (self.policy.idle, created.after(self.policy.lifetime));
+        let mut sealed = payload.encode()?;
+        let facts = Facts { created, idle, key }.to_bytes();
+        secret.seal(&facts, &mut sealed).map_err(|_| SessionError::Seal)?;
+        let record = Record { key, created, deadline, last_seen, idle, sealed: &sealed };
+        let evicted_live = self.table.create(&record, now)?.evicted_live;
+        Ok(Begun { session: Session { id, key, payload, created, deadline, idle }, evicted_live })
+    }
+}
+
+impl Session {
+    /// What it says.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Its log-safe name.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.key.log_id()
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// When it ends at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// Its idle timeout.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// Its id, for the cookie and for nothing else.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+}
+
+/// The plain facts beside a sealed payload that are bound to its seal, so that none can be changed in a store.
+/// (The deadline is not among them: it may move earlier.)
+struct Facts {
+    created: Timestamp,
+    idle: Duration,
+    key: Key,
+}
+
+impl Facts {
+    fn to_bytes(&self) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        let (times, key) = bytes.split_at_mut(16);
+        let (created, idle) = times.split_at_mut(8);
+        created.copy_from_slice(&self.created.as_millis().to_le_bytes());
+        idle.copy_from_slice(&u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
+        key.copy_from_slice(self.key.as_bytes());
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::payload::{Means, Principal};
+    use crate::store::l1::{Geometry, ProcessLock};
+    use crate::sync::AtomicU64;
+
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn words() -> (Geometry, Vec<AtomicU64>) {
+        let geometry = Geometry::new(2 << 20, 4096).unwrap();
+        let words = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
+        (geometry, words)
+    }
+
+    fn with_sessions(test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
+        let (geometry, words) = words();
+        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        test(&Sessions::new(&table, &Realm::new("test"), Policy::default()));
+    }
+
+    fn alice() -> Payload {
+        let means = Means { auth_type: "Session".into(), auth_name: None };
+        Payload { principal: Some(Principal { user: "alice".into(), means }), ..Payload::default() }
+    }
+
+    fn after(seconds: u64) -> Timestamp {
+        START.after(Duration::from_secs(seconds))
+    }
+
+    fn resume(
+        sessions: &Sessions<'_, '_, ProcessLock>,
+        id: &SessionId,
+        at: u64,
+    ) -> Result<Payload, Option<Reason>> {
+        match sessions.resume(id, after(at)).unwrap() {
+            Resumed::Found(session) => Ok(session.payload().clone()),
+            Resumed::Absent(reason) => Err(reason),
+        }
+    }
+
+    #[test]
+    fn a_session_lives_from_begin_to_end() {
+        with_sessions(|sessions| {
+            let session = sessions.begin(&alice(), false, START).unwrap().session;
+            assert_eq!(resume(sessions, session.id(), 1), Ok(alice()));
+            assert!(sessions.end(&session, Reason::Logout, after(2)).unwrap());
+            assert_eq!(resume(sessions, session.id(), 3), Err(Some(Reason::Logout)));
+            assert!(!sessions.end(&session, Reason::Admin, after(4)).unwrap());
+            assert_eq!(resume(sessions, session.id(), 5), Err(Some(Reason::Logout)));
+            assert_eq!(resume(sessions, &SessionId::random().unwrap(), 5), Err(None));
+        });
+    }
+
+    #[test]
+    fn idleness_ends_a_session_and_visits_keep_it() {
+        with_sessions(|sessions| {
+            let session = sessions.begin(&alice(), false, START).unwrap().session;
+            assert!(resume(sessions, session.id(), 29 * 60).is_ok());
+            assert!(resume(sessions, session.id(), 58 * 60).is_ok());
+            assert_eq!(resume(sessions, session.id(), 89 * 60), Err(Some(Reason::Idle)));
+        });
+    }
+
+    #[test]
+    fn no_visits_keep_a_session_past_its_lifetime() {
+        with_sessions(|sessions| {
+            let session = sessions.begin(&alice(), false, START).unwrap().session;
+            for minute in (0..12 * 60).step_by(20) {
+                assert!(resume(sessions, session.id(), minute * 60).is_ok(), "minute {minute}");
+            }
+            assert_eq!(resume(sessions, session.id(), 12 * 3600), Err(Some(Reason::Lifetime)));
+        });
+    }
+
+    #[test]
+    fn a_session_on_probation_needs_a_visit() {
+        with_sessions(|sessions| {
+            let visited = sessions.begin(&alice(), true, START).unwrap().session;
+            let left = sessions.begin(&alice(), true, START).unwrap().session;
+            assert!(resume(sessions, visited.id(), 60).is_ok());
+            assert_eq!(resume(sessions, left.id(), 121), Err(Some(Reason::Idle)));
+            assert!(resume(sessions, visited.id(), 20 * 60).is_ok());
+        });
+    }
+
+    #[test]
+    fn a_superseded_session_answers_for_the_grace_and_a_logout_ends_both() {
+        with_sessions(|sessions| {
+            let old = sessions.begin(&alice(), false, START).unwrap().session;
+            let payload = Payload { entries: vec![("k".into(), b"v".to_vec())], ..alice() };
+            let new = sessions.supersede(&old, &payload, after(100)).unwrap().session;
+            assert_eq!(new.deadline(), old.deadline());
+            assert_eq!(resume(sessions, old.id(), 105), Ok(alice()));
+            assert_eq!(resume(sessions, new.id(), 105).unwrap().entries, payload.entries);
+            assert_eq!(resume(sessions, old.id(), 111), Err(Some(Reason::Superseded)));
+
+            let newest = sessions.supersede(&new, &payload, after(120)).unwrap().session;
+            sessions.end(&newest, Reason::Logout, after(121)).unwrap();
+            assert_eq!(resume(sessions, new.id(), 122), Err(Some(Reason::Logout)));
+            assert_eq!(resume(sessions, newest.id(), 122), Err(Some(Reason::Logout)));
+        });
+    }
+
+    #[test]
+    fn another_realm_sees_nothing() {
+        let (geometry, words) = words();
+        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let (here, there) = (Realm::new("here"), Realm::new("there"));
+        let begun = Sessions::new(&table, &here, Policy::default()).begin(&alice(), false, START).unwrap();
+        let sessions = Sessions::new(&table, &there, Policy::default());
+        assert_eq!(resume(&sessions, begun.session.id(), 1), Err(None));
+    }
+
+    #[test]
+    fn nothing_readable_is_in_the_table() {
+        let (geometry, words) = words();
+        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let sessions_realm = Realm::new("test");
+        let sessions = Sessions::new(&table, &sessions_realm, Policy::default());
+        let payload = Payload { entries: vec![("pw".into(), b"correct horse".to_vec())], ..alice() };
+        let session = sessions.begin(&payload, false, START).unwrap().session;
+        let dump: Vec<u8> =
+            words.iter().flat_map(|w| w.load(std::sync::atomic::Ordering::Relaxed).to_le_bytes()).collect();
+        let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
+        assert!(holds(&sessions_realm.derive(session.id()).key.as_bytes()[..]));
+        assert!(!holds(b"correct horse"));
+        assert!(!holds(b"alice"));
+        assert!(!holds(session.id().as_bytes()));
+    }
+
+    #[test]
+    fn a_record_too_large_for_the_table_is_refused_for_good() {
+        with_sessions(|sessions| {
+            let payload = Payload { entries: vec![("k".into(), vec![0; 5000])], ..alice() };
+            let error = sessions.begin(&payload, false, START).err().unwrap();
+            assert!(!error.is_retryable(), "{error}");
+        });
+    }
+}

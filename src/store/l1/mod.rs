@@ -1,0 +1,345 @@
+//! L1: the table of sessions in shared memory. Readers take no lock, make no system call and never wait; writers take
+//! turns under a lock and may die at any instruction. `docs/l1-table.md` has the byte map and the protocols.
+//!
+//! [`Table`] is all that others see. Below it, from the outside in: `write`, `evict` and `recover` (the lock's holder),
+//! `arena` (chunks), `index` (slots), `slot` (the protocol between a writer and readers), `layout` and `mem` (words).
+
+mod arena;
+mod counters;
+mod evict;
+mod index;
+mod layout;
+mod lock;
+mod mem;
+mod outcome;
+mod recover;
+mod slot;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+mod write;
+
+use super::key::Key;
+use super::record::Record;
+use super::tombstone::{Reason, Tombstone};
+use crate::clock::Timestamp;
+use crate::sync::AtomicU64;
+use counters::Counter;
+use index::{Fate, Seen, View};
+use layout::{BUCKET, Map, at};
+use mem::Mem;
+use slot::{Entry, Head, Read};
+use std::time::Duration;
+use write::{LINGER, Writer};
+
+pub use layout::{Geometry, GeometryError};
+pub use lock::{LockError, ProcessLock, WriteLock};
+pub use outcome::{AttachError, Created, Found, Gone, Lookup, Recovery, Slot, Stats, TableError};
+
+/// A table of sessions over words that may be shared with other processes. Many may be open on the same words, in any
+/// number of processes, as long as their locks exclude one another.
+pub struct Table<'m, L> {
+    view: View<'m>,
+    lock: L,
+}
+
+impl<'m, L: WriteLock> Table<'m, L> {
+    /// A last-seen mark is moved only when it is at least this old: a busy session costs its neighbours one cache
+    /// line a second.
+    pub const TOUCH_QUANTUM: Duration = Duration::from_secs(1);
+
+    /// Buckets that a purge treats under one hold of the lock.
+    const BATCH: usize = 1024;
+
+    /// Makes an empty table. `words` must have [`Geometry::words`] words (more are ignored, and with fewer the table
+    /// is of no use) and should begin on a cache line. Nobody else may use them yet.
+    pub fn format(words: &'m [AtomicU64], lock: L, geometry: Geometry, now: Timestamp) -> Self {
+        let map = Map::new(geometry);
+        let mem = Mem::new(words.get(..geometry.words()).unwrap_or(words));
+        mem.publish(at::MAGIC, 0);
+        for word in 0..map.arena {
+            // Memory fresh from the kernel is zero already, and writing to it would only take its pages.
+            if mem.load(word) != 0 {
+                mem.store(word, 0);
+            }
+        }
+        let view = View { mem, map };
+        Writer::run(&view, |writer| (0..map.slabs).rev().for_each(|slab| writer.close_slab(slab)));
+        mem.store(at::CREATED, now.as_millis());
+        geometry.write(mem);
+        Table { view, lock }
+    }
+
+    /// Opens a table that is in use, or was left in order. Looks at the header only.
+    ///
+    /// # Errors
+    /// When `words` is not a table of this version and of exactly that size.
+    pub fn attach(words: &'m [AtomicU64], lock: L) -> Result<Self, AttachError> {
+        let mem = Mem::new(words);
+        // Partner: the release stores in `Geometry::write`, the magic number last.
+        if mem.load_acquire(at::MAGIC) != layout::MAGIC {
+            return Err(AttachError::NotATable);
+        }
+        let found = mem.load(at::VERSION);
+        if found != layout::VERSION {
+            return Err(AttachError::OtherVersion { found });
+        }
+        let geometry = Geometry::read(mem).ok_or(AttachError::Damaged)?;
+        if geometry.words() != words.len() {
+            return Err(AttachError::OtherSize { found: geometry.bytes() as u64 });
+        }
+        Ok(Table { view: View { mem, map: Map::new(geometry) }, lock })
+    }
+
+    /// Opens a table that nobody else uses and of which nothing is known, such as a file after a crash: checks every
+    /// entry, drops those that are wrong, and rebuilds the bookkeeping. Takes about a second for a million sessions.
+    ///
+    /// # Errors
+    /// As [`Table::attach`], and when the lock is not to be had.
+    pub fn recover(words: &'m [AtomicU64], lock: L, now: Timestamp) -> Result<(Self, Recovery), AttachError> {
+        let table = Self::attach(words, lock)?;
+        let guard = table.lock.lock()?;
+        // A repair would trust the slabs' classes, which are yet to be judged; recovery does its work, and more.
+        table.view.mem.store(at::INTENT, 0);
+        let recovery = Writer::run(&table.view, |writer| writer.recover(now));
+        drop(guard);
+        Ok((table, recovery))
+    }
+
+    /// Copies the live records and the tombstones of `other`, as they stand. What is here already, or too large, is
+    /// left out. Returns how many were copied.
+    ///
+    /// # Errors
+    /// When the lock is not to be had, or the table is full.
+    pub fn import_from<M: WriteLock>(
+        &self,
+        other: &Table<'_, M>,
+        now: Timestamp,
+    ) -> Result<usize, TableError> {
+        let mut payload = Vec::new();
+        let mut copied = 0;
+        for slot in 0..other.view.map.slots {
+            let entry = other.view.entry(slot);
+            let key = other.view.head(entry).key;
+            if entry.is_empty() {
+                continue;
+            }
+            let Read::Is(found) = other.view.read_slot(slot, &key, &mut payload) else { continue };
+            let tombstone = found.head.facts.is_tombstone();
+            let fate =
+                if tombstone { recover::tombstone_fate(&found.head) } else { Fate::from_word(found.fate) };
+            if fate.deadline() <= now || payload.len() > self.view.map.geometry.max_record() {
+                continue;
+            }
+            let (seen, head) = (Seen::from_word(found.seen), found.head.without_class());
+            match self.write(|writer| writer.insert(head, &payload, seen, fate, now))? {
+                Ok(_) => copied += 1,
+                Err(TableError::Exists) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. Takes no lock.
+    pub fn load(&self, key: &Key, now: Timestamp, sealed: &mut Vec<u8>) -> Lookup {
+        let lookup = self.lookup(&key.words(), now, sealed);
+        self.view.count(match lookup {
+            Lookup::Found(_) => Counter::Hits,
+            Lookup::Absent(None) => Counter::Misses,
+            Lookup::Absent(Some(_)) => Counter::Gone,
+            Lookup::Torn => Counter::Torn,
+        });
+        if !matches!(lookup, Lookup::Found(_)) {
+            sealed.clear();
+        }
+        lookup
+    }
+
+    fn lookup(&self, key: &[u64; 4], now: Timestamp, sealed: &mut Vec<u8>) -> Lookup {
+        let mut torn = false;
+        for number in self.view.candidates(key) {
+            let copied = match self.view.read_slot(number, key, sealed) {
+                Read::Other => continue,
+                Read::Torn => {
+                    torn = true;
+                    continue;
+                }
+                Read::Is(copied) => copied,
+            };
+            let head = copied.head;
+            let from = Timestamp::from_millis(head.from);
+            if head.facts.is_tombstone() {
+                return Lookup::Absent(head.facts.reason().map(|reason| Gone { reason, at: from }));
+            }
+            let fate = Fate::from_word(copied.fate);
+            let deadline = fate.deadline().min(head.deadline());
+            if deadline <= now {
+                return Lookup::Absent(Some(Gone { reason: fate.reason(), at: deadline }));
+            }
+            let seen = Seen::from_word(copied.seen);
+            return Lookup::Found(Found {
+                created: from,
+                deadline,
+                idle: head.idle(),
+                last_seen: seen.at(),
+                slot: Slot { number, entry: copied.entry.word() },
+            });
+        }
+        if torn { Lookup::Torn } else { Lookup::Absent(None) }
+    }
+
+    /// Stores a record whose key is not here yet.
+    ///
+    /// # Errors
+    /// [`TableError::Exists`] when a record or a tombstone of that key is here, [`TableError::TooLarge`],
+    /// [`TableError::Full`] when even eviction finds no room, and when the lock is not to be had.
+    pub fn create(&self, record: &Record<'_>, now: Timestamp) -> Result<Created, TableError> {
+        let (len, max) = (record.sealed.len(), self.view.map.geometry.max_record());
+        if len > max {
+            return Err(TableError::TooLarge { len, max });
+        }
+        let head = Head::of_record(record);
+        let seen = Seen::new(record.last_seen, record.idle);
+        let fate = Fate::new(record.deadline, Reason::Lifetime);
+        self.write(|writer| {
+            let evicted_live = writer.insert(head, record.sealed, seen, fate, now)?;
+            writer.mem.add(at::BEGINS, 1);
+            Ok(Created { evicted_live })
+        })?
+    }
+
+    /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. False when there is
+    /// no such live record.
+    ///
+    /// # Errors
+    /// When the lock is not to be had.
+    pub fn retire(
+        &self,
+        key: &Key,
+        deadline: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<bool, TableError> {
+        let key = key.words();
+        self.write(|writer| {
+            let Some(slot) = writer.find(&key).filter(|&slot| writer.is_live(slot, now)) else {
+                return Ok(false);
+            };
+            writer.hasten(slot, deadline, reason);
+            Ok(true)
+        })?
+    }
+
+    /// Ends a session: from the return on, no load finds it. The first tombstone wins; for a key that is not here,
+    /// the tombstone is stored all the same. True when a live record ended.
+    ///
+    /// # Errors
+    /// When the lock is not to be had; [`TableError::Full`] when no room was found for the tombstone of a key that is
+    /// not here.
+    pub fn end(&self, key: &Key, tombstone: Tombstone, now: Timestamp) -> Result<bool, TableError> {
+        let head = Head::of_tombstone(key, &tombstone);
+        let fate = Fate::new(tombstone.until, tombstone.reason);
+        self.write(|writer| {
+            let ended = match writer.find(&head.key) {
+                Some(slot) if writer.entry(slot).is_tombstone() => return Ok(false),
+                Some(slot) => {
+                    let live = writer.is_live(slot, now);
+                    writer.bury(slot, head, fate);
+                    live
+                }
+                None => {
+                    writer.insert(head, &[], Seen::new(tombstone.at, Duration::ZERO), fate, now)?;
+                    false
+                }
+            };
+            let reason = Reason::ALL.iter().position(|&reason| reason == tombstone.reason).unwrap_or(0);
+            writer.mem.add(at::ENDS + reason, 1);
+            Ok(ended)
+        })?
+    }
+
+    /// Notes that a session was seen `now`. Takes no lock. Does nothing if the mark is less than
+    /// [`Table::TOUCH_QUANTUM`] old, or the record is no longer in that slot.
+    pub fn touch(&self, slot: Slot, now: Timestamp) {
+        let view = &self.view;
+        let seen = view.seen(slot.number);
+        // A record that leaves the slot between this look and the mark gives its successor a visit too many: harmless.
+        if now.since(seen.at()) >= Self::TOUCH_QUANTUM
+            && view.entry(slot.number) == Entry::from_word(slot.entry)
+        {
+            view.mem.raise(view.map.seen(slot.number), seen.moved_to(now).word());
+            view.count(Counter::Touches);
+        }
+    }
+
+    /// Removes what is past its time: tombstones at once, records an hour after it. Returns how many went.
+    ///
+    /// # Errors
+    /// When the lock is not to be had; what was removed until then stays removed.
+    pub fn purge(&self, now: Timestamp) -> Result<usize, TableError> {
+        let mut purged = 0;
+        for bucket in (0..self.view.map.buckets).step_by(Self::BATCH) {
+            let end = (bucket + Self::BATCH).min(self.view.map.buckets);
+            purged += self.write(|writer| writer.sweep(bucket * BUCKET..end * BUCKET, now, LINGER))?;
+        }
+        Ok(purged)
+    }
+
+    /// The table's figures. Takes no lock: figures that belong together may differ by what is just being written.
+    pub fn stats(&self) -> Stats {
+        let view = &self.view;
+        let word = |at| view.mem.load(at);
+        Stats {
+            created: Timestamp::from_millis(word(at::CREATED)),
+            bytes_total: view.map.geometry.bytes() as u64,
+            bytes_arena: (view.map.slabs * view.map.slab_words * 8) as u64,
+            bytes_used: word(at::USED).saturating_mul(8),
+            slots: view.map.slots as u64,
+            live: word(at::LIVE),
+            tombstones: word(at::TOMBSTONES),
+            hits: view.counted(Counter::Hits),
+            misses: view.counted(Counter::Misses),
+            gone: view.counted(Counter::Gone),
+            torn: view.counted(Counter::Torn),
+            touches: view.counted(Counter::Touches),
+            begins: word(at::BEGINS),
+            ends: std::array::from_fn(|i| word(at::ENDS + i)),
+            retires: word(at::RETIRES),
+            expired: word(at::EXPIRED),
+            evicted_tombstones: word(at::EVICTED_TOMBSTONES),
+            evicted_live: word(at::EVICTED_LIVE),
+            repairs: word(at::REPAIRS),
+            dropped: word(at::DROPPED),
+        }
+    }
+
+    /// The table's shape.
+    pub fn geometry(&self) -> Geometry {
+        self.view.map.geometry
+    }
+
+    /// The writers' lock.
+    pub fn write_lock(&self) -> &L {
+        &self.lock
+    }
+
+    /// The table's memory.
+    pub fn words(&self) -> &'m [AtomicU64] {
+        self.view.mem.words()
+    }
+
+    /// Compares all bookkeeping with what follows from the index. For tests and fuzzing, while no writer is at work.
+    ///
+    /// # Errors
+    /// Says the first difference.
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<(), String> {
+        self.view.check()
+    }
+
+    fn write<R>(&self, op: impl FnOnce(&Writer<'_, 'm>) -> R) -> Result<R, LockError> {
+        let _guard = self.lock.lock()?;
+        Ok(Writer::run(&self.view, op))
+    }
+}

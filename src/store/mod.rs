@@ -1,0 +1,8 @@
+//! Floor 2: where sessions are kept. Knows keys, sealed records and tombstones; knows nothing of cookies, users
+//! or httpd. Safe code only: shared memory arrives here as `&[AtomicU64]`.
+#![forbid(unsafe_code)]
+
+pub mod key;
+pub mod l1;
+pub mod record;
+pub mod tombstone;

@@ -1,0 +1,23 @@
+//! A stored session as the store floor sees it: a few plain facts that the table needs, and a sealed payload
+//! that only the holder of the session id can open.
+
+use super::key::Key;
+use crate::clock::Timestamp;
+use std::time::Duration;
+
+/// A record about to be stored. Immutable once stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Whose record it is.
+    pub key: Key,
+    /// When the session began.
+    pub created: Timestamp,
+    /// When it ends at the latest.
+    pub deadline: Timestamp,
+    /// Where its idle clock starts (the table's `seen` word): the begin, or earlier for a session on probation.
+    pub last_seen: Timestamp,
+    /// Idle timeout: the longest time between two visits. Whole milliseconds, at most about 49 days.
+    pub idle: Duration,
+    /// The sealed payload, at most the table's record bound.
+    pub sealed: &'a [u8],
+}

@@ -1,0 +1,77 @@
+//! The mark of an ended session. It outlives the record's deadline, so nothing can bring the session back, and
+//! it answers "why was I logged out?".
+
+use crate::clock::Timestamp;
+
+/// Why a session ended. The numbers are stored and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The user logged out.
+    Logout = 1,
+    /// The idle timeout passed.
+    Idle = 2,
+    /// The absolute timeout passed.
+    Lifetime = 3,
+    /// An administrator ended it.
+    Admin = 4,
+    /// A newer session took its place (and the grace has passed).
+    Superseded = 5,
+    /// The table was full and this was the longest idle session.
+    Evicted = 6,
+    /// All sessions of its user, group or realm were ended at once.
+    Epoch = 7,
+}
+
+impl Reason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Reason; 7] = [
+        Reason::Logout,
+        Reason::Idle,
+        Reason::Lifetime,
+        Reason::Admin,
+        Reason::Superseded,
+        Reason::Evicted,
+        Reason::Epoch,
+    ];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with that number, if there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// The word used in logs, status pages and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Logout => "logout",
+            Reason::Idle => "idle",
+            Reason::Lifetime => "lifetime",
+            Reason::Admin => "admin",
+            Reason::Superseded => "superseded",
+            Reason::Evicted => "evicted",
+            Reason::Epoch => "epoch",
+        }
+    }
+}
+
+/// The mark of an ended session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Why it ended.
+    pub reason: Reason,
+    /// Number of the node where it ended; 0 on a single host.
+    pub node: u16,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Until when the mark is kept.
+    pub until: Timestamp,
+}

@@ -1,0 +1,186 @@
+//! The configuration of a server under test: a common base, the module, a small site with one door, and what the
+//! test adds.
+
+use super::Mpm;
+use super::httpd::Httpd;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The password of every user of the site.
+pub(crate) const PASSWORD: &str = "wonderland";
+/// The same as `htpasswd -s` writes it: quick to check, so that tests measure the module and not bcrypt.
+const HASH: &str = "{SHA}tiY7sUhYKUwI5L3866kDY+ENcrQ=";
+
+/// `/login`, `/logout` and `/whoami`; `/app` behind a door; `/open` without one.
+const LOGIN_SITE: &str = r"
+<Location /login>
+    SetHandler session-cluster-login
+    SessionClusterAuthn file
+    AuthUserFile passwords
+</Location>
+<Location /logout>
+    SetHandler session-cluster-logout
+</Location>
+<Location /whoami>
+    SetHandler session-cluster-whoami
+</Location>
+<Location /app>
+    AuthType Session
+    SessionClusterLogin /login
+    Require valid-user
+</Location>
+";
+
+/// A configuration being put together.
+pub(crate) struct Site {
+    pub(crate) mpm: Mpm,
+    pub(crate) one_process: bool,
+    before: String,
+    conf: String,
+    pub(crate) files: Vec<(String, String)>,
+}
+
+impl Site {
+    /// The site with a login and a door.
+    pub(crate) fn new(mpm: Mpm) -> Self {
+        Site::bare(mpm).conf(LOGIN_SITE)
+    }
+
+    /// The module is loaded; nothing more.
+    pub(crate) fn bare(mpm: Mpm) -> Self {
+        Site { mpm, one_process: false, before: String::new(), conf: String::new(), files: Vec::new() }
+    }
+
+    /// Adds directives.
+    pub(crate) fn conf(mut self, directives: &str) -> Self {
+        self.conf.push_str(directives);
+        self.conf.push('\n');
+        self
+    }
+
+    /// Loads httpd's modules of these names ahead of the module under test.
+    pub(crate) fn load_before(mut self, modules: &[&str]) -> Self {
+        self.before.push_str(&load(modules));
+        self
+    }
+
+    /// Loads httpd's modules of these names after the module under test.
+    pub(crate) fn load(self, modules: &[&str]) -> Self {
+        let lines = load(modules);
+        self.conf(&lines)
+    }
+
+    /// Puts a file into the server root; scripts (`#!`) become executable.
+    pub(crate) fn file(mut self, path: &str, contents: &str) -> Self {
+        self.files.push((path.to_owned(), contents.to_owned()));
+        self
+    }
+
+    /// Runs everything in one process (`-X`), so that it can be traced.
+    pub(crate) fn one_process(mut self) -> Self {
+        self.one_process = true;
+        self
+    }
+
+    /// Starts the server.
+    #[track_caller]
+    pub(crate) fn start(self) -> Httpd {
+        let mut httpd = Httpd::new(self);
+        httpd.start();
+        httpd
+    }
+
+    /// What httpd says when it refuses to start with this.
+    #[track_caller]
+    pub(crate) fn refused(self) -> String {
+        Httpd::new(self).start_refused()
+    }
+
+    /// `httpd -t`: whether it accepts this, and what it says.
+    pub(crate) fn check(self) -> (bool, String) {
+        Httpd::new(self).check()
+    }
+
+    /// The whole `httpd.conf` for a server that listens on `port`.
+    pub(crate) fn text(&self, root: &Path, port: u16) -> String {
+        let mut text = format!(
+            "ServerRoot {root}\nListen 127.0.0.1:{port}\nServerName localhost\n\
+             DefaultRuntimeDir run\nPidFile run/httpd.pid\nErrorLog error.log\nDocumentRoot {root}/htdocs\n\
+             LoadModule mpm_{mpm}_module modules/mod_mpm_{mpm}.so\n",
+            root = root.display(),
+            mpm = self.mpm.name(),
+        );
+        text += &load(&[
+            "authn_core",
+            "authn_file",
+            "authz_core",
+            "authz_user",
+            "auth_basic",
+            "mime",
+            "dir",
+            "alias",
+            "env",
+            "headers",
+            "status",
+            "asis",
+        ]);
+        text += &self.before;
+        let _ = writeln!(text, "LoadModule session_cluster_module {}", module().display());
+        text += "LogLevel notice session_cluster:info\nKeepAliveTimeout 2\nTimeout 20\nGracefulShutdownTimeout 5\n";
+        text += match self.mpm {
+            Mpm::Prefork => "StartServers 3\nMinSpareServers 3\nMaxSpareServers 8\nMaxRequestWorkers 12\n",
+            Mpm::Event | Mpm::Worker => {
+                "StartServers 2\nServerLimit 5\nThreadsPerChild 5\nMinSpareThreads 10\nMaxSpareThreads 20\n\
+                 MaxRequestWorkers 20\n"
+            }
+        };
+        if is_root() {
+            text += "User www-data\nGroup www-data\n";
+        }
+        // What a page knows of its visitor, for the tests to see.
+        text += "<Directory />\nAllowOverride None\n</Directory>\n\
+                 TypesConfig /dev/null\nAddType text/html .html\nDirectoryIndex index.html\n\
+                 LogFormat \"%P %u %s %r\" short\nCustomLog access.log short\n\
+                 Header always set X-User \"expr=%{REMOTE_USER}\"\n\
+                 Header always set X-Auth-Type \"expr=%{AUTH_TYPE}\"\n\
+                 Header always set X-Session \"%{SESSION_LOGID}e\"\n";
+        text + &self.conf
+    }
+}
+
+/// The password file: `alice`, `bob`, `carol`, and `user0` to `user63`.
+pub(crate) fn passwords() -> String {
+    let names = ["alice", "bob", "carol"].map(str::to_owned).into_iter();
+    names.chain((0..64).map(|n| format!("user{n}"))).map(|name| format!("{name}:{HASH}\n")).collect()
+}
+
+/// Whether this test runs as root, and the server can therefore run as `www-data`.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+fn load(modules: &[&str]) -> String {
+    modules.iter().map(|name| format!("LoadModule {name}_module modules/mod_{name}.so\n")).collect()
+}
+
+/// The module under test: the one that this very build made, or `MSC_MODULE`.
+pub(crate) fn module() -> &'static Path {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let named = std::env::var_os("MSC_MODULE").map(PathBuf::from);
+        let built = || std::env::current_exe().unwrap().with_file_name("libmod_session_cluster.so");
+        let module = named.unwrap_or_else(built);
+        assert!(module.exists(), "{} is not there: run cargo build first", module.display());
+        module
+    })
+}
+
+/// What `apxs -q` says.
+pub(crate) fn apxs(name: &str) -> String {
+    let apxs = std::env::var("APXS").unwrap_or_else(|_| "apxs".into());
+    let output = Command::new(apxs).args(["-q", name]).output().expect("apxs is needed");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}

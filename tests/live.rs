@@ -1,0 +1,25 @@
+//! The module inside real httpds, under each MPM: what operators and visitors see. Every server under test has its
+//! own root and port, and a test fails when its error log holds a line that it did not announce.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
+mod harness;
+
+mod live {
+    mod adopt;
+    mod conf;
+    mod cookies;
+    mod deaths;
+    mod directives;
+    mod door;
+    mod lock_free;
+    mod login;
+    mod logout;
+    mod mutex;
+    mod provider;
+    mod restarts;
+    mod secrets;
+    mod status;
+    mod table_file;
+    mod timeouts;
+}

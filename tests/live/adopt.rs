@@ -1,0 +1,121 @@
+//! `SessionClusterAdopt`: whatever authenticates the first request, the session answers from then on.
+
+use crate::harness::{Mpm, Site, on_each_mpm};
+
+on_each_mpm!(a_basic_login_becomes_a_session, a_weak_login_does_not_open_a_strong_door);
+
+/// `alice:wonderland` and `bob:wonderland`.
+const ALICE: (&str, &str) = ("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==");
+const BOB: (&str, &str) = ("Authorization", "Basic Ym9iOndvbmRlcmxhbmQ=");
+const WRONG: (&str, &str) = ("Authorization", "Basic YWxpY2U6d3Jvbmc=");
+
+fn site(mpm: Mpm) -> Site {
+    let basic = |path: &str, name: &str, more: &str| {
+        format!(
+            "<Location {path}>\nAuthType Basic\nAuthName \"{name}\"\nAuthBasicProvider file\nAuthUserFile passwords\n\
+             Require valid-user\nSessionClusterAdopt On\n{more}</Location>\n"
+        )
+    };
+    Site::new(mpm)
+        .conf(
+            &(basic("/basic", "A", "")
+                + &basic("/other", "B", "")
+                + &basic("/plain", "A", "SessionClusterAdopt Off\n")),
+        )
+        .file("htdocs/basic/page.html", "basic\n")
+        .file("htdocs/other/page.html", "other\n")
+        .file("htdocs/plain/page.html", "plain\n")
+}
+
+fn a_basic_login_becomes_a_session(mpm: Mpm) {
+    let httpd = site(mpm).start();
+    let mut browser = httpd.browser();
+    let page = browser.get_with("/basic/page.html", &[]).expect(401);
+    assert!(page.header("WWW-Authenticate").unwrap().starts_with("Basic"), "{page:?}");
+    assert_eq!(page.header("Set-Cookie"), None);
+
+    let page = browser.get_with("/basic/page.html", &[ALICE]).expect(200);
+    assert!(page.header("Set-Cookie").expect("a cookie").starts_with("SCID="), "{page:?}");
+    let first = browser.session().to_owned();
+    for _ in 0..10 {
+        let page = browser.get_with("/basic/page.html", &[]).expect(200);
+        assert_eq!((page.user(), page.header("X-Auth-Type")), (Some("alice"), Some("Basic")));
+        assert_eq!(page.header("Set-Cookie"), None);
+    }
+    // Clients that go on sending the password do not begin a session each time.
+    let page = browser.get_with("/basic/page.html", &[ALICE]).expect(200);
+    assert_eq!((page.user(), page.header("Set-Cookie")), (Some("alice"), None));
+    assert_eq!(browser.session(), first);
+
+    let mut kept = browser.clone();
+    browser.post("/logout", &[]);
+    kept.get_with("/basic/page.html", &[]).expect(401);
+}
+
+fn a_weak_login_does_not_open_a_strong_door(mpm: Mpm) {
+    let httpd = site(mpm).start();
+    let mut browser = httpd.browser();
+    browser.get_with("/basic/page.html", &[ALICE]).expect(200);
+    browser.clone().get_with("/other/page.html", &[]).expect(401);
+    assert!(browser.clone().get("/app/page.html").is_refused());
+    browser.clone().get_with("/basic/page.html", &[]).expect(200);
+    httpd.browser_of("alice").get_with("/basic/page.html", &[]).expect(401);
+}
+
+#[test]
+fn a_refused_login_is_not_adopted() {
+    let httpd = site(Mpm::Event).conf("<Location /basic/bob>\nRequire user bob\n</Location>").start();
+    for sign in ["AH01617", "AH01618", "AH01631"] {
+        httpd.log.allow(sign);
+    }
+    let page = httpd.browser().get_with("/basic/page.html", &[WRONG]).expect(401);
+    assert_eq!(page.header("Set-Cookie"), None);
+    let mut browser = httpd.browser();
+    let page = browser.get_with("/basic/bob/page.html", &[ALICE]);
+    assert!(page.status == 401 || page.status == 403, "{page:?}");
+    // Whether she keeps a session or not: it must not open what her password does not.
+    assert_ne!(browser.get_with("/basic/bob/page.html", &[]).status, 200);
+}
+
+#[test]
+fn answers_other_than_200_are_adopted_too() {
+    let httpd = site(Mpm::Event).conf("Redirect /basic/moved /open/page.html").start();
+    for path in ["/basic/nowhere", "/basic/moved"] {
+        let mut browser = httpd.browser();
+        let page = browser.get_with(path, &[ALICE]);
+        assert!(matches!(page.status, 404 | 302), "{page:?}");
+        if page.header("Set-Cookie").is_some() {
+            assert_eq!(browser.get_with("/basic/page.html", &[]).expect(200).user(), Some("alice"));
+        }
+    }
+}
+
+#[test]
+fn where_it_is_off_nothing_is_adopted_and_no_session_answers() {
+    let httpd = site(Mpm::Event).start();
+    let mut browser = httpd.browser();
+    let page = browser.get_with("/plain/page.html", &[ALICE]).expect(200);
+    assert_eq!(page.header("Set-Cookie"), None);
+    browser.get_with("/plain/page.html", &[]).expect(401);
+    browser.get_with("/basic/page.html", &[ALICE]).expect(200);
+    browser.get_with("/plain/page.html", &[]).expect(401);
+}
+
+#[test]
+fn two_people_at_two_browsers_stay_two_people() {
+    let httpd = site(Mpm::Event).start();
+    let (mut one, mut two) = (httpd.browser(), httpd.browser());
+    one.get_with("/basic/page.html", &[ALICE]).expect(200);
+    two.get_with("/basic/page.html", &[BOB]).expect(200);
+    for _ in 0..5 {
+        assert_eq!(one.get_with("/basic/page.html", &[]).user(), Some("alice"));
+        assert_eq!(two.get_with("/basic/page.html", &[]).user(), Some("bob"));
+    }
+}
+
+#[test]
+fn a_page_that_asks_for_nobody_begins_no_session() {
+    let httpd = site(Mpm::Event).conf("<Location /open>\nSessionClusterAdopt On\n</Location>").start();
+    let page = httpd.browser().get_with("/open/page.html", &[ALICE]).expect(200);
+    assert_eq!(page.header("Set-Cookie"), None);
+}

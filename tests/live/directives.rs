@@ -1,0 +1,142 @@
+//! Each mistake in a directive is refused by `httpd -t`, with the directive, the file and the line.
+
+use crate::harness::{Mpm, Site};
+
+/// Refused, and the message names the directive `of`, the file, and what is `wrong` with it.
+#[track_caller]
+fn refuses(snippet: &str, of: &str, wrong: &[&str]) {
+    let (accepted, said) = Site::bare(Mpm::Event).conf("# the line before").conf(snippet).check();
+    assert!(!accepted, "accepted: {snippet}");
+    assert!(said.contains(of), "{snippet}: the message does not name {of}: {said}");
+    assert!(
+        said.contains("httpd.conf") && said.to_lowercase().contains("line "),
+        "{snippet}: no file, no line: {said}"
+    );
+    for part in wrong {
+        assert!(said.contains(part), "{snippet}: nothing of {part:?} in: {said}");
+    }
+    assert!(said.lines().filter(|line| !line.is_empty()).count() <= 4, "{snippet}: {said}");
+}
+
+#[track_caller]
+fn accepts(snippet: &str) {
+    let (accepted, said) = Site::bare(Mpm::Event).conf(snippet).check();
+    assert!(accepted, "{snippet}: {said}");
+}
+
+fn in_location(directive: &str) -> String {
+    format!("<Location /x>\n{directive}\n</Location>")
+}
+
+#[test]
+fn table_sizes_are_numbers_of_bytes_within_bounds() {
+    for size in ["16M", "33554432", "1G", "65536K"] {
+        accepts(&format!("SessionClusterTable {size}"));
+    }
+    for size in ["lots", "16X", "-1", "0", "1K", "16 M", "\"\"", "99999999999999999999"] {
+        refuses(&format!("SessionClusterTable {size}"), "SessionClusterTable", &[]);
+    }
+    refuses("SessionClusterTable", "SessionClusterTable", &[]);
+    accepts("SessionClusterTable 16M sessions record=4K");
+    for arguments in ["16M sessions others", "16M record=1G", "16M record=none", "1M record=64K"] {
+        refuses(&format!("SessionClusterTable {arguments}"), "SessionClusterTable", &[]);
+    }
+}
+
+#[test]
+fn times_are_times_and_not_nothing() {
+    for directive in ["SessionClusterIdle", "SessionClusterLifetime", "SessionClusterGrace"] {
+        refuses(&format!("{directive} forever"), directive, &["forever"]);
+        refuses(&format!("{directive} -1"), directive, &[]);
+        refuses(&format!("{directive} 5parsecs"), directive, &[]);
+        refuses(directive, directive, &[]);
+    }
+    refuses("SessionClusterIdle 0", "SessionClusterIdle", &[]);
+    refuses("SessionClusterLifetime 0", "SessionClusterLifetime", &[]);
+    accepts("SessionClusterIdle 30m\nSessionClusterLifetime 12h\nSessionClusterGrace 10s");
+    accepts("SessionClusterIdle 90\nSessionClusterLifetime 1d\nSessionClusterGrace 500ms");
+}
+
+#[test]
+fn cookie_names_and_attributes_are_checked() {
+    accepts("SessionClusterCookie MYID");
+    accepts("SessionClusterCookie MYID Path=/app Domain=example.com SameSite=Strict Secure");
+    for (arguments, wrong) in [
+        ("\"MY ID\"", ""),
+        ("MY=ID", ""),
+        ("\"\"", ""),
+        ("__Host-MYID", "__Host-"),
+        ("MYID SameSite=None", "Secure"),
+        ("MYID SameSite=Sometimes", "SameSite"),
+        ("MYID Path=app", "Path"),
+        ("MYID Colour=red", "Colour"),
+        ("MYID Domain=", "Domain"),
+    ] {
+        refuses(&format!("SessionClusterCookie {arguments}"), "SessionClusterCookie", &[wrong]);
+    }
+}
+
+#[test]
+fn switches_are_on_or_off() {
+    for directive in ["SessionCluster", "SessionClusterAdopt"] {
+        accepts(&in_location(&format!("{directive} On")));
+        accepts(&in_location(&format!("{directive} off")));
+        refuses(&in_location(&format!("{directive} maybe")), directive, &["On"]);
+    }
+}
+
+#[test]
+fn addresses_are_paths_of_this_site() {
+    accepts(&in_location("SessionClusterLogin /login"));
+    refuses(&in_location("SessionClusterLogin login"), "SessionClusterLogin", &[]);
+    refuses(&in_location("SessionClusterLogin //evil.example/login"), "SessionClusterLogin", &[]);
+    accepts(&in_location("SessionClusterReturnTo /app /shop"));
+    refuses(&in_location("SessionClusterReturnTo app"), "SessionClusterReturnTo", &[]);
+    refuses(&in_location("SessionClusterReturnTo http://evil.example/"), "SessionClusterReturnTo", &[]);
+}
+
+#[test]
+fn an_authn_provider_must_be_there() {
+    accepts(&in_location("SessionClusterAuthn file\nAuthUserFile passwords"));
+    refuses(&in_location("SessionClusterAuthn telepathy"), "SessionClusterAuthn", &["telepathy"]);
+}
+
+#[test]
+fn server_wide_directives_stay_out_of_virtual_hosts_and_directories() {
+    let in_host = |directive: &str| format!("<VirtualHost *:*>\n{directive}\n</VirtualHost>");
+    refuses(&in_host("SessionClusterTable 16M"), "SessionClusterTable", &["VirtualHost"]);
+    for directive in ["SessionClusterRealm x", "SessionClusterIdle 1m", "SessionClusterCookie x"] {
+        accepts(&in_host(directive));
+        let name = directive.split(' ').next().unwrap();
+        refuses(&in_location(directive), name, &["Location"]);
+    }
+    refuses("SessionClusterRealm \"\"", "SessionClusterRealm", &[]);
+}
+
+#[test]
+fn an_idle_timeout_longer_than_the_life_is_a_mistake() {
+    let (accepted, said) =
+        Site::bare(Mpm::Event).conf("SessionClusterIdle 2h\nSessionClusterLifetime 1h").check();
+    assert!(!accepted, "accepted: {said}");
+    assert!(said.contains("SessionClusterIdle") && said.contains("SessionClusterLifetime"), "{said}");
+}
+
+#[test]
+fn a_login_handler_without_a_provider_is_a_mistake_or_refuses_everybody() {
+    let site = || Site::bare(Mpm::Event).conf(&in_location("SetHandler session-cluster-login"));
+    let (accepted, said) = site().check();
+    if !accepted {
+        assert!(said.contains("SessionClusterAuthn"), "{said}");
+        return;
+    }
+    let httpd = site().start();
+    httpd.log.allow("SessionClusterAuthn");
+    let page = httpd.browser().post("/x", &[("httpd_username", "alice"), ("httpd_password", "")]);
+    assert!(page.status >= 400 && page.header("Set-Cookie").is_none(), "{page:?}");
+}
+
+#[test]
+fn nothing_needs_to_be_configured() {
+    let httpd = Site::bare(Mpm::Event).start();
+    httpd.browser().get("/open/page.html").expect(200);
+}
