@@ -1,5 +1,5 @@
 //! What the L1 table costs, in one process: hits, misses and inserts with 10 thousand and 1 million records of 500
-//! bytes, alone, beside a second reader, and beside a writer. Run with `cargo bench --no-default-features --bench table`.
+//! bytes, alone, beside a second reader, and beside a writer; and whole sessions, from the id to the decoded payload. Run with `cargo bench --no-default-features --bench table`.
 //!
 //! Each call is timed by itself; the cost of an empty timing is measured first and subtracted. The keys of the loads
 //! are drawn before, at random, so that at 1 million most loads miss the processor's caches.
@@ -8,6 +8,10 @@
 
 use hdrhistogram::Histogram;
 use mod_session_cluster::clock::{Clock, SystemClock, Timestamp};
+use mod_session_cluster::session::payload::{Entry, Means, Payload, Principal};
+use mod_session_cluster::session::policy::Policy;
+use mod_session_cluster::session::realm::Realm;
+use mod_session_cluster::session::sessions::{Resumed, Sessions};
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l1::{Geometry, Lookup, ProcessLock, Table};
 use mod_session_cluster::store::record::Record;
@@ -30,6 +34,40 @@ fn main() {
     for (count, bytes) in TABLE_BYTES {
         measure(count, bytes, overhead);
     }
+    println!("sessions: what a page asks for, from the id in its cookie: digest, lookup, copy, open, decode");
+    for (count, bytes) in TABLE_BYTES {
+        measure_sessions(count, bytes, overhead);
+    }
+}
+
+fn measure_sessions(count: u64, bytes: usize, overhead: u64) {
+    let geometry = Geometry::new(bytes, 64 << 10).expect("the sizes are large enough");
+    let words: Vec<AtomicU64> = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
+    let now = SystemClock.now();
+    let table = Table::format(&words, ProcessLock::new(), geometry, now);
+    let (realm, policy) = (Realm::new("bench"), Policy::default());
+    let sessions = Sessions::new(&table, &realm, policy);
+    let means = Means { auth_type: "Session".into(), auth_name: Some("Intranet".into()) };
+    let principal = Some(Principal { user: "alice".into(), means });
+    let rights = Entry { name: "rights".into(), value: vec![b'x'; PAYLOAD - 60] };
+    let payload = Payload { principal, entries: vec![rights], ..Payload::default() };
+
+    let mut ids = Vec::new();
+    let begins = timed(overhead, 0..count, |_| {
+        ids.push(sessions.begin(&payload, false, now).expect("there is room").session.id().clone());
+    });
+    show(count, "begin", begins);
+    let visitors = (0..LOADS as u64).map(|i| &ids[(scatter(i) % count) as usize]);
+    let resumes = timed(overhead, visitors, |id| {
+        let Ok(Resumed::Found(session)) = sessions.resume(id, now) else { panic!("every session lives") };
+        black_box(session);
+    });
+    show(count, "whole hit", resumes);
+}
+
+fn show(count: u64, what: &str, times: Histogram<u64>) {
+    let [p50, p99, top] = [0.5, 0.99, 0.9999].map(|q| times.value_at_quantile(q));
+    println!("{count:>9} {what:<28} {p50:>7} {p99:>7} {:>7.0} {top:>9}", times.mean());
 }
 
 fn measure(count: u64, bytes: usize, overhead: u64) {
@@ -37,10 +75,7 @@ fn measure(count: u64, bytes: usize, overhead: u64) {
     let words: Vec<AtomicU64> = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
     let now = SystemClock.now();
     let table = Table::format(&words, ProcessLock::new(), geometry, now);
-    let show = |what: &str, times: Histogram<u64>| {
-        let [p50, p99, top] = [0.5, 0.99, 0.9999].map(|q| times.value_at_quantile(q));
-        println!("{count:>9} {what:<28} {p50:>7} {p99:>7} {:>7.0} {top:>9}", times.mean());
-    };
+    let show = |what: &str, times: Histogram<u64>| show(count, what, times);
 
     let keys: Vec<Key> = (0..count).map(key).collect();
     show("insert", timed(overhead, keys.iter(), |key| insert(&table, key, now)));
@@ -128,13 +163,13 @@ fn loads(table: &BenchTable<'_>, keys: &[Key], now: Timestamp, overhead: u64) ->
     })
 }
 
-fn timed<'k>(overhead: u64, keys: impl Iterator<Item = &'k Key>, mut op: impl FnMut(&Key)) -> Histogram<u64> {
+fn timed<T>(overhead: u64, items: impl Iterator<Item = T>, mut op: impl FnMut(T)) -> Histogram<u64> {
     let mut times = Histogram::new(3).expect("three digits are allowed");
-    for key in keys {
+    for item in items {
         let start = Instant::now();
-        op(black_box(key));
+        op(black_box(item));
         let ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        times.saturating_record(ns.saturating_sub(overhead));
+        times.record(ns.saturating_sub(overhead)).expect("the histogram grows");
     }
     times
 }
@@ -143,7 +178,7 @@ fn timer_overhead() -> u64 {
     let mut times = Histogram::<u64>::new(3).expect("three digits are allowed");
     for _ in 0..100_000 {
         let start = Instant::now();
-        times.saturating_record(start.elapsed().as_nanos() as u64);
+        times.record(start.elapsed().as_nanos() as u64).expect("the histogram grows");
     }
     times.value_at_quantile(0.5)
 }

@@ -12,9 +12,14 @@ use std::marker::PhantomData;
 pub trait SessionProvider {
     /// The module that it is of.
     type Module: Module;
-    /// Loads the session of `r` into `z`, or declines. [`Outcome::Ok`] with nothing loaded means a new session.
-    fn load(r: Request<'_>, z: &mut Loaded<'_>) -> Outcome;
-    /// Saves `z`, or declines.
+    /// Whether it is in charge of `r`; where not, other providers are asked.
+    fn provides(r: Request<'_>) -> bool;
+    /// The entries of the session that `r` comes with; none for a new session. Asked once in a visit.
+    ///
+    /// # Errors
+    /// What to answer when there is no telling.
+    fn load(r: Request<'_>) -> Result<Vec<(String, Vec<u8>)>, Outcome>;
+    /// Saves `z`.
     fn save(r: Request<'_>, z: SessionRec<'_>) -> Outcome;
 }
 
@@ -40,33 +45,6 @@ impl SessionRec<'_> {
         let mut pairs = table.pairs();
         pairs.retain(|(name, _)| name != "expiry");
         pairs
-    }
-}
-
-/// Where a provider puts the session that it loaded.
-pub struct Loaded<'r> {
-    r: Request<'r>,
-    place: *mut *mut sys::session_rec,
-}
-
-impl Loaded<'_> {
-    /// Gives mod_session a session with these entries.
-    pub fn set(&mut self, entries: &[(String, Vec<u8>)]) {
-        let pool = self.r.pool();
-        // SAFETY: the request's pool is live.
-        let table = unsafe { sys::apr_table_make(pool.as_raw(), 8) };
-        // SAFETY: just made in that pool.
-        let view = unsafe { Table::from_raw(table, pool) };
-        for (name, value) in entries {
-            view.set_bytes(pool.c_string(name), value);
-        }
-        // SAFETY: all-zero is a valid session_rec: null pointers and numbers.
-        let mut record: sys::session_rec = unsafe { std::mem::zeroed() };
-        record.pool = pool.as_raw();
-        record.entries = table;
-        let record = pool.place_raw(record);
-        // SAFETY: mod_session passes a place for the result.
-        unsafe { *self.place = record };
     }
 }
 
@@ -104,9 +82,22 @@ unsafe extern "C" fn session_load<P: SessionProvider>(
 ) -> sys::apr_status_t {
     // SAFETY: mod_session passes a live request.
     let r = unsafe { Request::from_raw(r) };
-    // SAFETY: mod_session passes a place for the result; null in it means a new session.
-    unsafe { *z = std::ptr::null_mut() };
-    guarded::<P>(r, || P::load(r, &mut Loaded { r, place: z }))
+    guarded::<P>(r, || {
+        if !P::provides(r) {
+            return Outcome::Declined;
+        }
+        // mod_session asks several times in a visit, and all must work on the same record.
+        let record = match kept_record(r) {
+            Some(record) => record,
+            None => match P::load(r) {
+                Ok(entries) => keep_record(r, &entries),
+                Err(outcome) => return outcome,
+            },
+        };
+        // SAFETY: mod_session passes a place for the result.
+        unsafe { *z = record };
+        Outcome::Ok
+    })
 }
 
 unsafe extern "C" fn session_save<P: SessionProvider>(
@@ -115,7 +106,43 @@ unsafe extern "C" fn session_save<P: SessionProvider>(
 ) -> sys::apr_status_t {
     // SAFETY: mod_session passes a live request.
     let r = unsafe { Request::from_raw(r) };
-    guarded::<P>(r, || P::save(r, SessionRec { raw: z, r, life: PhantomData }))
+    guarded::<P>(r, || {
+        if P::provides(r) {
+            P::save(r, SessionRec { raw: z, r, life: PhantomData })
+        } else {
+            Outcome::Declined
+        }
+    })
+}
+
+/// Under this name, the record of a visit is kept with the pool of its first request.
+const RECORD: &CStr = c"mod_session_cluster.session_rec";
+
+fn kept_record(r: Request<'_>) -> Option<*mut sys::session_rec> {
+    let mut record = std::ptr::null_mut();
+    // SAFETY: the pool is live, and the result goes where `record` is.
+    let status =
+        unsafe { sys::apr_pool_userdata_get(&raw mut record, RECORD.as_ptr(), r.first().pool().as_raw()) };
+    (status == 0 && !record.is_null()).then(|| record.cast())
+}
+
+fn keep_record(r: Request<'_>, entries: &[(String, Vec<u8>)]) -> *mut sys::session_rec {
+    let pool = r.first().pool();
+    // SAFETY: the pool is live.
+    let table = unsafe { sys::apr_table_make(pool.as_raw(), 8) };
+    // SAFETY: just made in that pool.
+    let view = unsafe { Table::from_raw(table, pool) };
+    for (name, value) in entries {
+        view.set_bytes(pool.c_string(name), value);
+    }
+    // SAFETY: all-zero is a valid session_rec: null pointers and numbers.
+    let mut record: sys::session_rec = unsafe { std::mem::zeroed() };
+    record.pool = pool.as_raw();
+    record.entries = table;
+    let record = pool.place_raw(record);
+    // SAFETY: the name is a constant, and the record lives in this very pool, which needs no cleanup for it.
+    unsafe { sys::apr_pool_userdata_setn(record.cast(), RECORD.as_ptr(), None, pool.as_raw()) };
+    record
 }
 
 fn guarded<P: SessionProvider>(r: Request<'_>, body: impl FnOnce() -> Outcome) -> sys::apr_status_t {

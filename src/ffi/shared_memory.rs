@@ -32,6 +32,7 @@ pub fn anonymous(server: Server<'_>, bytes: usize) -> Result<&'static [AtomicU64
     let gap = base.align_offset(LINE);
     // SAFETY: the segment has LINE bytes more than are used.
     let words = unsafe { base.add(gap) }.cast::<AtomicU64>();
+    prefer_huge_pages(words, bytes);
     // SAFETY: aligned, at least `bytes` long, zeroed by the kernel, and mapped until the process ends: the process
     // pool goes last. All that ever looks at it, in any process, does so by atomic words.
     Ok(unsafe { std::slice::from_raw_parts(words, bytes / 8) })
@@ -53,6 +54,7 @@ pub fn file(file: File, bytes: usize) -> io::Result<&'static [AtomicU64]> {
     let words = map.as_mut_ptr().cast::<AtomicU64>();
     // The mapping and the descriptor are for the life of the process, on purpose.
     std::mem::forget((map, file));
+    prefer_huge_pages(words, bytes);
     // SAFETY: page-aligned, `bytes` long, never unmapped. All that ever looks at it does so by atomic words; whoever
     // truncates the file under a running server ends it with SIGBUS, as with any mapped file.
     Ok(unsafe { std::slice::from_raw_parts(words, bytes / 8) })
@@ -70,6 +72,17 @@ struct Retained {
 
 const KEY: *const std::ffi::c_char = c"mod_session_cluster.table".as_ptr();
 const ABI: u64 = 0x5343_0001;
+
+/// Asks for huge pages, where the system gives them to shared memory (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`):
+/// a lookup in a large table costs several address translations otherwise. Only a hint, so that a refusal does not matter.
+fn prefer_huge_pages(words: *mut AtomicU64, bytes: usize) {
+    const PAGE: usize = 4096;
+    let gap = words.cast::<u8>().align_offset(PAGE);
+    // SAFETY: `bytes` is at least one page, and the result lies in the same mapping.
+    let first = unsafe { words.cast::<u8>().add(gap) };
+    // SAFETY: advice about pages of our own mapping changes nothing but their size.
+    unsafe { libc::madvise(first.cast(), bytes.saturating_sub(gap), libc::MADV_HUGEPAGE) };
+}
 
 /// A table's memory and mutex, taken over from the configuration before.
 pub struct Kept {

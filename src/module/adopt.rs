@@ -38,7 +38,7 @@ impl RequestHook for Fixups {
 /// Makes a session of the user that another module has just authenticated, unless the session says the same already.
 fn adopt(r: Request<'_>) -> Result<(), Outcome> {
     let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return Ok(()) };
-    if auth_type.eq_ignore_ascii_case("Session") || user.is_empty() || user.contains(char::is_control) {
+    if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
         return Ok(());
     }
     let Some((visit, host)) = Visit::of(r) else { return Ok(()) };

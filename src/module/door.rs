@@ -9,6 +9,7 @@ use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::session::csrf::wants_page;
+use crate::session::payload::Means;
 use crate::session::redirect::encode_query;
 
 pub(super) struct Door;
@@ -17,7 +18,7 @@ impl RequestHook for Door {
     fn run(r: Request<'_>) -> Outcome {
         let Some(auth_type) = r.auth_type() else { return Outcome::Declined };
         let dir = dir_config::<SessionCluster>(r);
-        let own = auth_type.eq_ignore_ascii_case("Session");
+        let own = auth_type.eq_ignore_ascii_case(Means::OWN);
         if !(own || dir.adopts() || dir.provides()) {
             return Outcome::Declined;
         }

@@ -80,7 +80,7 @@ fn log_in(r: Request<'_>) -> Outcome {
     {
         return answer::failed(r, &error);
     }
-    let means = Means { auth_type: "Session".into(), auth_name: r.auth_name().map(Into::into) };
+    let means = Means { auth_type: Means::OWN.into(), auth_name: r.auth_name().map(Into::into) };
     let principal = Some(Principal { user: user.into(), means });
     let payload = Payload { principal, ..Payload::default() };
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {

@@ -7,8 +7,8 @@ use super::answer;
 use super::visit::{Beginning, Known, Visit};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::httpd::{Outcome, Request};
-use crate::ffi::mod_session::{Loaded, SessionProvider, SessionRec};
-use crate::session::payload::Payload;
+use crate::ffi::mod_session::{SessionProvider, SessionRec};
+use crate::session::payload::{Entry, Means, Payload};
 use crate::store::tombstone::Reason;
 
 pub(super) struct Provider;
@@ -16,33 +16,31 @@ pub(super) struct Provider;
 impl SessionProvider for Provider {
     type Module = SessionCluster;
 
-    fn load(r: Request<'_>, z: &mut Loaded<'_>) -> Outcome {
-        if !dir_config::<SessionCluster>(r).provides() {
-            return Outcome::Declined;
-        }
-        let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
+    fn provides(r: Request<'_>) -> bool {
+        dir_config::<SessionCluster>(r).provides() && Visit::of(r).is_some()
+    }
+
+    fn load(r: Request<'_>) -> Result<Vec<(String, Vec<u8>)>, Outcome> {
+        let Some((visit, host)) = Visit::of(r) else { return Ok(Vec::new()) };
         match visit.session(r, host) {
-            Known::Found(session) => {
-                z.set(&session.payload().entries);
-                Outcome::Ok
-            }
-            Known::Absent(_) => Outcome::Ok,
-            Known::Unavailable(error) => answer::failed(r, &error),
+            Known::Found(session) => Ok(session.payload().entries.iter().cloned().map(Entry::into).collect()),
+            Known::Absent(_) => Ok(Vec::new()),
+            Known::Unavailable(error) => Err(answer::failed(r, &error)),
         }
     }
 
     fn save(r: Request<'_>, z: SessionRec<'_>) -> Outcome {
-        if !dir_config::<SessionCluster>(r).provides() {
-            return Outcome::Declined;
-        }
         let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-        let entries = z.entries();
+        let entries: Vec<Entry> = z.entries().into_iter().map(Entry::from).collect();
         let saved = match visit.session(r, host) {
             Known::Found(session) => {
                 let had = session.payload();
+                // Who logged in by our own form stays logged in when an application forgets its last entry. A login
+                // that lives in the entries themselves, as mod_auth_form's does, goes with them.
+                let own_login = had.principal.as_ref().is_some_and(|p| p.means.auth_type == Means::OWN);
                 if had.entries == entries {
                     Ok(())
-                } else if entries.is_empty() {
+                } else if entries.is_empty() && !own_login {
                     return match visit.end(r, host, Reason::Logout) {
                         Ok(_) => Outcome::Ok,
                         Err(error) => answer::failed(r, &error),

@@ -8,10 +8,32 @@ use serde::{Deserialize, Serialize};
 pub struct Payload {
     /// Who logged in.
     pub principal: Option<Principal>,
-    /// Entries that mod_session keeps in the session, in their order: name and value.
-    pub entries: Vec<(String, Vec<u8>)>,
+    /// Entries that mod_session keeps in the session, in their order.
+    pub entries: Vec<Entry>,
     /// Key of the session that this one superseded.
     pub predecessor: Option<[u8; 32]>,
+}
+
+/// A name and a value of any bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(with = "serde_bytes")]
+    pub value: Vec<u8>,
+}
+
+impl From<(String, Vec<u8>)> for Entry {
+    fn from((name, value): (String, Vec<u8>)) -> Self {
+        Entry { name, value }
+    }
+}
+
+impl From<Entry> for (String, Vec<u8>) {
+    fn from(Entry { name, value }: Entry) -> Self {
+        (name, value)
+    }
 }
 
 /// Who logged in, and how. A session opens a door only where the same means stand.
@@ -33,6 +55,9 @@ pub struct Means {
 }
 
 impl Means {
+    /// The `AuthType` of the own login handler.
+    pub const OWN: &str = "Session";
+
     /// Whether a login by these means opens a door that asks for `auth_type` and `auth_name`. Types compare
     /// without regard to case, as httpd compares them; names exactly.
     #[must_use]
@@ -96,7 +121,7 @@ mod tests {
                 user: "alice".into(),
                 means: Means { auth_type: "Basic".into(), auth_name: Some("Intranet".into()) },
             }),
-            entries: vec![("k".into(), vec![0, 255])],
+            entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
             predecessor: Some([9; 32]),
         }
     }
@@ -131,6 +156,7 @@ mod tests {
 
         #[test]
         fn entries_of_any_bytes_come_back(entries: Vec<(String, Vec<u8>)>) {
+            let entries = entries.into_iter().map(Entry::from).collect();
             let payload = Payload { entries, ..Payload::default() };
             prop_assert_eq!(Payload::decode(&payload.encode().unwrap()), Ok(payload));
         }

@@ -318,7 +318,7 @@ mod tests {
     fn a_superseded_session_answers_for_the_grace_and_a_logout_ends_both() {
         with_sessions(|sessions| {
             let old = sessions.begin(&alice(), false, START).unwrap().session;
-            let payload = Payload { entries: vec![("k".into(), b"v".to_vec())], ..alice() };
+            let payload = Payload { entries: vec![("k".to_owned(), b"v".to_vec()).into()], ..alice() };
             let new = sessions.supersede(&old, &payload, after(100)).unwrap().session;
             assert_eq!(new.deadline(), old.deadline());
             assert_eq!(resume(sessions, old.id(), 105), Ok(alice()));
@@ -348,7 +348,8 @@ mod tests {
         let table = Table::format(&words, ProcessLock::new(), geometry, START);
         let sessions_realm = Realm::new("test");
         let sessions = Sessions::new(&table, &sessions_realm, Policy::default());
-        let payload = Payload { entries: vec![("pw".into(), b"correct horse".to_vec())], ..alice() };
+        let payload =
+            Payload { entries: vec![("pw".to_owned(), b"correct horse".to_vec()).into()], ..alice() };
         let session = sessions.begin(&payload, false, START).unwrap().session;
         let dump: Vec<u8> =
             words.iter().flat_map(|w| w.load(std::sync::atomic::Ordering::Relaxed).to_le_bytes()).collect();
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn a_record_too_large_for_the_table_is_refused_for_good() {
         with_sessions(|sessions| {
-            let payload = Payload { entries: vec![("k".into(), vec![0; 5000])], ..alice() };
+            let payload = Payload { entries: vec![("k".to_owned(), vec![0; 5000]).into()], ..alice() };
             let error = sessions.begin(&payload, false, START).err().unwrap();
             assert!(!error.is_retryable(), "{error}");
         });

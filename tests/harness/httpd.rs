@@ -218,10 +218,12 @@ impl Httpd {
         eventually("httpd to restart", PATIENCE, || (self.generations() > before).then_some(()));
     }
 
-    /// Stops it as an operator does.
+    /// Stops it as an operator does, once it is quiet: a child of the event MPM that is told to stop while one of its
+    /// threads is closing a connection may crash, with this module and without.
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
+        std::thread::sleep(Duration::from_millis(20));
         let group = -i64::from(child.id());
         Signal::Stop.send(i64::from(child.id()));
         eventually("httpd to stop", PATIENCE, || child.try_wait().unwrap());

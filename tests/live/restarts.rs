@@ -26,6 +26,10 @@ fn a_graceful_restart_under_load_fails_no_request(mpm: Mpm) {
 
 fn a_restart_under_load_loses_no_session(mpm: Mpm) {
     let httpd = Site::new(mpm).start();
+    if mpm == Mpm::Event {
+        // httpd's own race, see `Httpd::stop`; a restart under load meets it now and then.
+        httpd.log.allow("exit signal Segmentation fault");
+    }
     let load = Load::start(&httpd, 3, 1);
     for _ in 0..rounds(3, 20) {
         load.go_on(100);

@@ -111,7 +111,7 @@ impl Geometry {
     pub const MOST_BYTES: usize = 1 << 40;
 
     /// One slot of the index for each so many bytes of table.
-    const BYTES_PER_SLOT: usize = 256;
+    const BYTES_PER_SLOT: usize = 128;
     /// Fewer slabs than this, and size classes would starve one another.
     const LEAST_SLABS: usize = 16;
     const PAGE_WORDS: usize = 512;
