@@ -12,6 +12,12 @@ use std::ptr;
 pub trait Config: Default + Sized + 'static {
     /// The configuration in force where `inner` stands within `outer`.
     fn merge(outer: &Self, inner: &Self) -> Self;
+
+    /// Whether it may stand for a merged one as it is, because the other of the two says nothing. httpd merges on
+    /// many requests, and mostly there is nothing to merge.
+    fn says_nothing(&self) -> bool {
+        false
+    }
 }
 
 /// What makes a type a module of httpd.
@@ -296,9 +302,12 @@ unsafe extern "C" fn merge<C: Config>(
     // SAFETY: httpd passes the pool of the configuration (or of the request that it is made for).
     let pool = unsafe { Pool::from_raw(pool) };
     // SAFETY: both were made by `create_dir`, `create_server` or `merge`, hence are a C.
-    let (outer, inner) = (unsafe { outer.cast::<C>().as_ref() }, unsafe { inner.cast::<C>().as_ref() });
-    guard::quietly(ptr::null_mut(), || match (outer, inner) {
-        (Some(outer), Some(inner)) => pool.place_raw(C::merge(outer, inner)).cast(),
+    let (old, new) = (unsafe { outer.cast::<C>().as_ref() }, unsafe { inner.cast::<C>().as_ref() });
+    guard::quietly(ptr::null_mut(), || match (old, new) {
+        // httpd keeps both alive at least as long as the result.
+        (Some(_), Some(new)) if new.says_nothing() => outer,
+        (Some(old), Some(_)) if old.says_nothing() => inner,
+        (Some(old), Some(new)) => pool.place_raw(C::merge(old, new)).cast(),
         _ => pool.place_raw(C::default()).cast(),
     })
 }

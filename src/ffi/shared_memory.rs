@@ -11,6 +11,7 @@ use memmap2::MmapOptions;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use std::sync::atomic::AtomicU64;
 
@@ -44,12 +45,7 @@ pub fn anonymous(server: Server<'_>, bytes: usize) -> Result<&'static [AtomicU64
 /// # Errors
 /// When the disk is full or the file cannot be mapped.
 pub fn file(file: File, bytes: usize) -> io::Result<&'static [AtomicU64]> {
-    let length = i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the descriptor is open.
-    let error = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) };
-    if error != 0 {
-        return Err(io::Error::from_raw_os_error(error));
-    }
+    preallocate(&file, bytes)?;
     let map = MmapOptions::new().len(bytes).map_raw(&file)?;
     let words = map.as_mut_ptr().cast::<AtomicU64>();
     // The mapping and the descriptor are for the life of the process, on purpose.
@@ -72,6 +68,32 @@ struct Retained {
 
 const KEY: *const std::ffi::c_char = c"mod_session_cluster.table".as_ptr();
 const ABI: u64 = 0x5343_0001;
+
+/// Gives `file` its blocks, or leaves it as it was. Looks at the free space first: trying would fill the disk for a
+/// moment, to everybody's harm.
+fn preallocate(file: &File, bytes: usize) -> io::Result<()> {
+    let before = file.metadata()?;
+    let missing = (bytes as u64).saturating_sub(before.blocks().saturating_mul(512));
+    // SAFETY: all-zero is a valid statvfs.
+    let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, and the result goes where `disk` is.
+    if unsafe { libc::fstatvfs(file.as_raw_fd(), &raw mut disk) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if missing > disk.f_bavail.saturating_mul(disk.f_frsize) {
+        return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+    }
+    let length = i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is open.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+        0 => Ok(()),
+        error => {
+            // Somebody else took the space meanwhile: give back what was had of it.
+            let _ = file.set_len(before.len());
+            Err(io::Error::from_raw_os_error(error))
+        }
+    }
+}
 
 /// Asks for huge pages, where the system gives them to shared memory (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`):
 /// a lookup in a large table costs several address translations otherwise. Only a hint, so that a refusal does not matter.
@@ -141,6 +163,14 @@ mod tests {
         words[1023].store(7, Ordering::Relaxed);
         let again = file(temp.reopen().unwrap(), 8192).unwrap();
         assert_eq!(again[1023].load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn a_file_too_large_for_the_disk_is_an_error_and_takes_no_space() {
+        let temp = tempfile::NamedTempFile::new().unwrap();
+        let error = file(temp.reopen().unwrap(), 1 << 50).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(temp.as_file().metadata().unwrap().blocks(), 0);
     }
 
     #[test]

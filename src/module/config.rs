@@ -87,6 +87,19 @@ impl Config for DirConfig {
             return_to: Setting::merge(&outer.return_to, &inner.return_to),
         }
     }
+
+    fn says_nothing(&self) -> bool {
+        matches!(
+            self,
+            DirConfig {
+                provide: Setting::Unset,
+                adopt: Setting::Unset,
+                login: Setting::Unset,
+                authn: Setting::Unset,
+                return_to: Setting::Unset,
+            }
+        )
+    }
 }
 
 impl DirConfig {
@@ -115,5 +128,7 @@ mod tests {
         let merged = DirConfig::merge(&outer, &inner);
         assert!(merged.provides());
         assert!(!merged.adopts());
+        assert!(!outer.says_nothing());
+        assert!(DirConfig::default().says_nothing());
     }
 }

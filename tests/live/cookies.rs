@@ -1,6 +1,7 @@
 //! Cookies of every kind that a stranger may send: never a server error, never a line in the log, never a session.
 
 use crate::harness::{Httpd, Mpm, Site, eventually, exchange, on_each_mpm};
+use std::process::Command;
 use std::time::Duration;
 
 on_each_mpm!(strange_cookies_are_no_sessions_and_no_news, a_living_session_is_found_among_strange_cookies);
@@ -133,6 +134,51 @@ fn a_secure_cookie_has_the_prefix_that_browsers_protect() {
     let id = browser.cookies.remove("__Host-SCID").unwrap();
     browser.cookies.insert("SCID".into(), id);
     assert!(browser.get("/app/page.html").is_refused());
+}
+
+#[test]
+fn over_tls_the_cookie_is_secure_and_prefixed() {
+    let httpd = Site::new(Mpm::Event)
+        .load(&["ssl"])
+        .conf("SSLEngine On\nSSLCertificateFile certificate.pem\nSSLCertificateKeyFile certificate.pem")
+        .file("certificate.pem", &certificate())
+        .start();
+    // What mod_ssl thinks of a certificate that signed itself.
+    httpd.log.allow("[ssl:warn]");
+    let ask = |cookie: &str, arguments: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sik", "-H", "Accept: text/html", "-H", &format!("Cookie: {cookie}")]).args(arguments);
+        String::from_utf8(curl.output().expect("curl is needed").stdout).unwrap()
+    };
+    let (login, page) =
+        (format!("https://{}/login", httpd.address()), format!("https://{}/app/page.html", httpd.address()));
+    let answer = ask("a=b", &["--data", "httpd_username=alice&httpd_password=wonderland", &login]);
+    let cookie = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("Set-Cookie: "))
+        .unwrap_or_else(|| panic!("{answer}"));
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+    let id = cookie
+        .strip_prefix("__Host-SCID=")
+        .and_then(|rest| rest.get(..43))
+        .unwrap_or_else(|| panic!("{cookie}"));
+    assert!(ask(&format!("__Host-SCID={id}"), &[&page]).starts_with("HTTP/1.1 200"));
+    assert!(ask(&format!("SCID={id}"), &[&page]).starts_with("HTTP/1.1 303"));
+}
+
+/// A key and a certificate that it signed itself.
+fn certificate() -> String {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-newkey", "ec"]);
+    openssl.args([
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-keyout",
+        "/dev/stdout",
+        "-out",
+        "/dev/stdout",
+    ]);
+    String::from_utf8(openssl.output().expect("openssl is needed").stdout).unwrap()
 }
 
 #[test]

@@ -137,6 +137,61 @@ fn a_user_who_may_not_come_in_is_not_sent_to_log_in_again_for_ever() {
 }
 
 #[test]
+fn a_closed_door_within_an_open_page_leaves_the_page_open() {
+    let httpd = Site::new(Mpm::Event)
+        .load(&["include", "autoindex"])
+        .conf("<Location />\nOptions +Includes +Indexes\n</Location>\nAddOutputFilter INCLUDES .shtml")
+        .file("htdocs/open/whole.shtml", "[open]<!--#include virtual=\"/app/page.html\" -->")
+        .file("htdocs/list/page.html", "listed\n")
+        .file("htdocs/list/inner/page.html", "listed\n")
+        .conf("<Location /list/inner>\nAuthType Session\nSessionClusterLogin /login\nRequire valid-user\n</Location>")
+        .start();
+    // mod_include's own remark.
+    httpd.log.allow("AH01372");
+    httpd.log.allow("AH01373");
+    httpd.log.allow("unable to include");
+    let page = httpd.browser().get("/open/whole.shtml").expect(200);
+    assert!(page.body.contains("[open]") && !page.body.contains("app/page"), "{page:?}");
+    assert_eq!(page.header("Location"), None);
+    let page = httpd.browser_of("alice").get("/open/whole.shtml").expect(200);
+    assert!(page.body.contains("[open]app/page"), "{page:?}");
+    let page = httpd.browser().get("/list/").expect(200);
+    assert!(page.body.contains("page.html") && !page.body.contains("inner"), "{page:?}");
+    assert_eq!(page.header("Location"), None);
+}
+
+#[test]
+fn the_login_form_may_be_the_error_page() {
+    let httpd = Site::new(Mpm::Event).conf("ErrorDocument 401 /login").start();
+    let page = httpd.browser().get_with("/app/page.html", &[]).expect(401);
+    assert!(page.body.contains("httpd_password"), "{page:?}");
+    assert!(page.header("WWW-Authenticate").is_some(), "{page:?}");
+    let page = httpd.browser().post("/app/page.html", &[("a", "b")]).expect(401);
+    assert_eq!(page.header("Set-Cookie"), None);
+}
+
+#[test]
+fn the_login_page_may_be_on_another_host() {
+    let httpd = Site::new(Mpm::Event)
+        .conf("<Location /app>\nSessionClusterLogin https://login.example/in?site=1\n</Location>")
+        .start();
+    let page = httpd.browser().get("/app/page.html?a=b&c").expect(303);
+    assert_eq!(page.location(), "https://login.example/in?site=1&to=%2Fapp%2Fpage.html%3Fa%3Db%26c");
+}
+
+#[test]
+fn other_ways_in_still_work_beside_a_session() {
+    let httpd = Site::new(Mpm::Event)
+        .load(&["authz_host"])
+        .conf("<Location /app>\n<RequireAny>\nRequire valid-user\nRequire ip 127.0.0.2\n</RequireAny>\n</Location>")
+        .conf("<Location /open>\nAuthType Session\nRequire all granted\n</Location>")
+        .start();
+    assert!(httpd.browser().get("/app/page.html").is_refused());
+    httpd.browser_of("alice").get("/app/page.html").expect(200);
+    httpd.browser().get("/open/page.html").expect(200);
+}
+
+#[test]
 fn virtual_hosts_share_sessions_only_in_a_common_realm() {
     let hosts = |realm: &str| {
         let host = |name: &str| {

@@ -1,6 +1,6 @@
 //! The login form and what a login gives: one cookie, a way back, and nothing for strangers.
 
-use crate::harness::{Browser, Mpm, Page, Site, on_each_mpm};
+use crate::harness::{Browser, Mpm, Page, Site, exchange, on_each_mpm};
 
 on_each_mpm!(
     a_login_gives_exactly_one_cookie_and_opens_the_door,
@@ -175,7 +175,35 @@ fn odd_forms_are_refused() {
         .send("POST", "/login", &[("Content-Type", "application/json")], "{}")
         .unwrap()
         .expect(415);
+    let raw = |body: &str| {
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        let page = httpd.browser().send("POST", "/login", &form, body).unwrap();
+        assert!(page.status >= 400 && page.status < 500, "{body}: {page:?}");
+        assert_eq!(page.header("Set-Cookie"), None, "{body}");
+    };
+    raw("httpd_username=%FF%FE&httpd_password=wonderland");
+    raw("httpd_username=alice%&httpd_password=wonderland");
+    raw("httpd_username=alice");
+    raw("&&&===&&&");
+    raw(&"a=b&".repeat(1000));
     // None of it did harm.
+    httpd.browser_of("alice").get("/app/page.html").expect(200);
+}
+
+#[test]
+fn a_form_may_arrive_in_chunks_or_break_off() {
+    let httpd = Site::new(Mpm::Event).start();
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n";
+    let chunks = "f\r\nhttpd_username=\r\n6\r\nalice&\r\n19\r\nhttpd_password=wonderland\r\n0\r\n\r\n";
+    let answer =
+        exchange(httpd.address(), format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+
+    use std::io::Write as _;
+    let mut broken = std::net::TcpStream::connect(httpd.address()).unwrap();
+    write!(broken, "{head}Content-Length: 100\r\n\r\nhttpd_username=alice").unwrap();
+    drop(broken);
     httpd.browser_of("alice").get("/app/page.html").expect(200);
 }
 

@@ -197,3 +197,27 @@ fn a_logged_in_user_may_keep_things_too() {
     browser.post("/logout", &[]);
     assert!(before.get("/app/page.html").is_refused(), "the old id outlived the logout");
 }
+
+#[test]
+fn a_logout_ends_the_session_under_each_id_that_it_ever_had() {
+    for leaves_with in [0, 1, 2] {
+        let httpd = shop(Site::new(Mpm::Event).load(&["session"])).start();
+        let mut browser = httpd.browser_of("alice");
+        let mut under = vec![browser.clone()];
+        for page in ["/shop/keep-one.asis", "/shop/keep-two.asis"] {
+            browser.get(page).expect(200);
+            under.push(browser.clone());
+        }
+        for browser in &mut under {
+            browser.get("/app/page.html").expect(200);
+        }
+        // The request may have left the browser before the answer with the newest id arrived.
+        under[leaves_with].clone().post("/logout", &[]);
+        for (n, browser) in under.iter_mut().enumerate() {
+            assert!(
+                browser.get("/app/page.html").is_refused(),
+                "logged out under id {leaves_with}, lives on under {n}"
+            );
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What may lie about without giving anything away: the table file and the logs, however talkative.
 
-use crate::harness::{Mpm, Site};
+use crate::harness::{Mpm, Site, exchange};
 
 #[test]
 fn a_stolen_table_file_holds_no_id_no_name_and_no_password() {
@@ -38,4 +38,22 @@ fn not_even_the_most_talkative_log_tells_an_id_or_a_password() {
     for word in ["wonderland", "looking-glass"] {
         assert_eq!(httpd.log.count(word), 0, "{word}");
     }
+}
+
+#[test]
+fn no_other_module_sees_the_session_cookie_of_a_request() {
+    let httpd = Site::new(Mpm::Event)
+        .conf("TraceEnable On\nLogFormat \"%{SCID}C | %{Cookie}i\" cookies\nCustomLog cookies.log cookies")
+        .start();
+    let mut browser = httpd.browser_of("alice");
+    browser.cookies.insert("A".into(), "1".into());
+    browser.get("/open/page.html").expect(200);
+    browser.get("/app/page.html").expect(200);
+    browser.get("/nowhere").expect(404);
+    let id = browser.session();
+    let trace = format!("TRACE / HTTP/1.0\r\nCookie: A=1; SCID={id}\r\n\r\n");
+    let answer = exchange(httpd.address(), trace.as_bytes());
+    assert!(answer.contains("Cookie: A=1") && !answer.contains(id), "{answer}");
+    let log = std::fs::read_to_string(httpd.path("cookies.log")).unwrap();
+    assert!(log.contains("- | A=1\n") && !log.contains(id), "{log}");
 }

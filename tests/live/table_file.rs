@@ -1,7 +1,10 @@
 //! `SessionClusterTable SIZE PATH`: what is refused, what is carried over, and what is dropped and said.
 
-use crate::harness::{Mpm, Site, on_each_mpm};
-use std::fs;
+use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 on_each_mpm!(a_larger_or_smaller_table_takes_the_sessions_over);
 
@@ -136,7 +139,55 @@ fn a_path_that_cannot_be_used_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_full_disk_is_refused_at_the_start_and_not_met_later() {
-    let said = Site::new(Mpm::Event).conf("SessionClusterTable 64000G sessions").refused();
-    assert!(said.contains("sessions") || said.contains("SessionClusterTable"), "{said}");
+fn a_disk_too_small_is_refused_at_the_start_and_left_as_it_was() {
+    let table = |size: &str| format!("SessionClusterTable {size} small/sessions record=4K");
+    let mut httpd = Httpd::new(Site::new(Mpm::Event).conf(&table("8M")));
+    let Some(_disk) = Disk::mount(&httpd.path("run/small")) else {
+        eprintln!("this user cannot mount a small disk here: not tested");
+        return;
+    };
+    httpd.log.allow("SC0115");
+    httpd.log.allow("AH00020");
+    let refused = |httpd: &mut Httpd| {
+        let said = httpd.try_start().expect_err("it starts");
+        assert!(said.contains("SC0115") && said.contains("run/small/sessions"), "{said}");
+    };
+    let blocks = |httpd: &Httpd, name: &str| fs::metadata(httpd.path(name)).map_or(0, |file| file.blocks());
+    refused(&mut httpd);
+    assert_eq!(blocks(&httpd, "run/small/sessions"), 0, "it left a file that fills the disk");
+
+    // A table that fits, which is then to grow beyond the disk.
+    httpd.reconfigure(|site| site.conf(&table("1300K")));
+    httpd.start();
+    let mut browser = httpd.browser_of("alice");
+    httpd.stop();
+    httpd.reconfigure(|site| site.conf(&table("8M")));
+    refused(&mut httpd);
+    assert_eq!(blocks(&httpd, "run/small/sessions.new"), 0, "it left a file that fills the disk");
+    httpd.reconfigure(|site| site.conf(&table("1300K")));
+    httpd.start();
+    browser.get("/app/page.html").expect(200);
+}
+
+/// An ext4 of 4 MiB, which is what a full disk looks like to a table of 8.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(place: &Path) -> Option<Self> {
+        let image = place.with_extension("img");
+        fs::create_dir(place).unwrap();
+        File::create(&image).unwrap().set_len(4 << 20).unwrap();
+        let run = |command: &mut Command| {
+            command.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        let mounted = run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))
+            && run(Command::new("mount").args(["-o", "loop"]).args([&image, place]));
+        mounted.then(|| Disk(place.to_owned()))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
