@@ -71,10 +71,13 @@ pub fn discard_body(r: Request<'_>) {
     unsafe { sys::ap_discard_request_body(r.as_raw()) };
 }
 
-/// Sends `body` as the answer, with `status`.
-pub fn send(r: Request<'_>, status: Status, content_type: &CStr, body: &str) {
-    // SAFETY: the request is live.
-    unsafe { (*r.as_raw()).status = c_int::from(status.0) };
+/// Sends `body` as the answer, with `status`; `None` leaves the status as it is: 200, or that of the error whose
+/// `ErrorDocument` this is.
+pub fn send(r: Request<'_>, status: Option<Status>, content_type: &CStr, body: &str) {
+    if let Some(status) = status {
+        // SAFETY: the request is live.
+        unsafe { (*r.as_raw()).status = c_int::from(status.0) };
+    }
     let content_type = r.pool().c_string(&content_type.to_string_lossy());
     // SAFETY: the request is live, and the type lives in its pool.
     unsafe { sys::ap_set_content_type(r.as_raw(), content_type.as_ptr()) };

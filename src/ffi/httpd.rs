@@ -148,6 +148,12 @@ impl<'r> Request<'r> {
         (!parent.is_null()).then(|| unsafe { Request::from_raw(parent) })
     }
 
+    /// Whether it only asks what another request would be answered, as mod_autoindex and mod_dir do.
+    #[must_use]
+    pub fn is_subrequest(self) -> bool {
+        !self.record().main.is_null()
+    }
+
     /// The request that the client sent.
     #[must_use]
     pub fn first(self) -> Request<'r> {

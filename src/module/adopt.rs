@@ -54,7 +54,7 @@ fn adopt(r: Request<'_>) -> Result<(), Outcome> {
             } else {
                 // Another person on the same browser: nothing of the old session may pass on.
                 host.sessions()
-                    .end(&session, Reason::Superseded, SystemClock.now())
+                    .end(&session, Reason::Replaced, SystemClock.now())
                     .and_then(|_| anew(visit, r, host, principal))
             }
         }

@@ -53,7 +53,8 @@ fn refuse(r: Request<'_>) -> Outcome {
     );
     r.err_headers_out().set(c"Cache-Control", "no-store");
     let login = dir_config::<SessionCluster>(r).login.get();
-    if let Some(login) = login.filter(|_| page) {
+    // A subrequest asks whether the visitor may see a page: a listing shows what may be seen.
+    if let Some(login) = login.filter(|_| page && !r.is_subrequest()) {
         if login.split('?').next() == Some(r.first().path()) {
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 "SC0210: the login page is behind the door that it opens: add 'Require all granted' to its location".into()

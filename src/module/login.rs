@@ -40,8 +40,8 @@ fn show(r: Request<'_>) -> Outcome {
         Known::Found(_) => None,
         Known::Unavailable(error) => return answer::failed(r, &error),
     };
-    let to = return_to_in_query(r);
-    page::login(r, Status(200), &LoginForm { to: to.as_deref(), reason, ..LoginForm::default() })
+    let to = return_address(r);
+    page::login(r, &LoginForm { to: to.as_deref(), reason, ..LoginForm::default() })
 }
 
 fn log_in(r: Request<'_>) -> Outcome {
@@ -71,12 +71,12 @@ fn log_in(r: Request<'_>) -> Outcome {
                 format!("SC0301: login of '{user}' was refused")
             });
             let form = LoginForm { user: Some(user), to, refused: true, reason: None };
-            return page::login(r, Status::UNPROCESSABLE, &form);
+            return page::login(r, &form);
         }
     }
     // A session that came with the request is ended, not continued: its id may be known to others.
     if let Known::Found(old) = visit.session(r, host)
-        && let Err(error) = host.sessions().end(&old, Reason::Superseded, SystemClock.now())
+        && let Err(error) = host.sessions().end(&old, Reason::Replaced, SystemClock.now())
     {
         return answer::failed(r, &error);
     }
@@ -138,8 +138,10 @@ pub(super) fn target(r: Request<'_>, wanted: Option<&str>) -> String {
     wanted.and_then(|to| allowed.accept(to)).unwrap_or(allowed.default_target()).to_owned()
 }
 
-/// The return address in `?to=`.
-pub(super) fn return_to_in_query<'r>(r: Request<'r>) -> Option<Cow<'r, str>> {
-    let to = r.query().split('&').find_map(|pair| pair.strip_prefix("to="))?;
-    percent_decode_str(to).decode_utf8().ok()
+/// The return address in `?to=`; where the page stands in for another as its `ErrorDocument`, that page's address.
+pub(super) fn return_address(r: Request<'_>) -> Option<Cow<'_, str>> {
+    match r.query().split('&').find_map(|pair| pair.strip_prefix("to=")) {
+        Some(to) => percent_decode_str(to).decode_utf8().ok(),
+        None => r.parent().map(|_| r.first().unparsed_uri().into()),
+    }
 }

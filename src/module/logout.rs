@@ -2,7 +2,7 @@
 //! able to log anybody out.
 
 use super::answer;
-use super::login::{is_cross_site, return_to_in_query, target};
+use super::login::{is_cross_site, return_address, target};
 use super::page;
 use super::visit::{Known, Visit};
 use crate::ffi::http_protocol::{Form, discard_body};
@@ -13,7 +13,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
     match r.method() {
         "GET" | "HEAD" => {
-            let to = return_to_in_query(r);
+            let to = return_address(r);
             match visit.session(r, host) {
                 Known::Found(_) => page::confirm_logout(r, to.as_deref()),
                 Known::Absent(_) => page::signed_out(r),

@@ -3,6 +3,7 @@
 use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::store::tombstone::Reason;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What the login form shows.
 #[derive(Default)]
@@ -18,7 +19,7 @@ pub(super) struct LoginForm<'a> {
 }
 
 /// Sends the login form.
-pub(super) fn login(r: Request<'_>, status: Status, form: &LoginForm<'_>) -> Outcome {
+pub(super) fn login(r: Request<'_>, form: &LoginForm<'_>) -> Outcome {
     let notice = match (form.refused, form.reason) {
         (true, _) => {
             "<p class=\"notice\" id=\"notice\" role=\"alert\">The name or the password is wrong.</p>".into()
@@ -28,8 +29,9 @@ pub(super) fn login(r: Request<'_>, status: Status, form: &LoginForm<'_>) -> Out
     };
     let invalid = if form.refused { " aria-invalid=\"true\" aria-describedby=\"notice\"" } else { "" };
     let (user, to) = (escape(form.user.unwrap_or_default()), hidden_target(form.to));
+    let (status, action) = (form.refused.then_some(Status::UNPROCESSABLE), action(r));
     let body = format!(
-        "<h1>Sign in</h1>{notice}<form method=\"post\">\
+        "<h1>Sign in</h1>{notice}<form method=\"post\" action=\"{action}\">\
          <label for=\"user\">User name</label>\
          <input id=\"user\" name=\"httpd_username\" value=\"{user}\" autocomplete=\"username\" autocapitalize=\"none\" \
          spellcheck=\"false\" maxlength=\"255\" required autofocus{invalid}>\
@@ -42,15 +44,17 @@ pub(super) fn login(r: Request<'_>, status: Status, form: &LoginForm<'_>) -> Out
 
 /// Sends the question whether to log out.
 pub(super) fn confirm_logout(r: Request<'_>, to: Option<&str>) -> Outcome {
-    let to = hidden_target(to);
-    let body =
-        format!("<h1>Sign out?</h1><form method=\"post\">{to}<button autofocus>Sign out</button></form>");
-    send_page(r, Status(200), "Sign out", &body)
+    let (to, action) = (hidden_target(to), action(r));
+    let body = format!(
+        "<h1>Sign out?</h1><form method=\"post\" action=\"{action}\">{to}\
+         <button autofocus>Sign out</button></form>"
+    );
+    send_page(r, None, "Sign out", &body)
 }
 
 /// Says that there is no session any more.
 pub(super) fn signed_out(r: Request<'_>) -> Outcome {
-    send_page(r, Status(200), "Signed out", "<h1>Signed out</h1><p>Your session here has ended.</p>")
+    send_page(r, None, "Signed out", "<h1>Signed out</h1><p>Your session here has ended.</p>")
 }
 
 /// Leads the browser on to `target`, with a GET.
@@ -72,8 +76,15 @@ fn explain(reason: Reason) -> &'static str {
         Reason::Idle => "You were signed out because you were away for a while.",
         Reason::Lifetime => "You were signed out because you signed in long ago.",
         Reason::Admin | Reason::Epoch => "You were signed out by the administrator.",
-        Reason::Superseded | Reason::Evicted => "Please sign in again.",
+        Reason::Superseded | Reason::Replaced | Reason::Evicted => "Please sign in again.",
     }
+}
+
+/// Where a form is posted to: the handler itself, also where it stands in for another page as its `ErrorDocument`.
+fn action(r: Request<'_>) -> String {
+    const PLAIN: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(r.path(), PLAIN).to_string()
 }
 
 fn hidden_target(to: Option<&str>) -> String {
@@ -113,7 +124,7 @@ button{margin-top:1.25rem;background:#0b57d0;color:#fff;border-color:#0b57d0;fon
 input{background:#14171a;color:inherit;border-color:#8b949e}.notice{border-color:#f2b8b5}\
 :focus-visible{outline-color:#8ab4f8}}";
 
-fn send_page(r: Request<'_>, status: Status, title: &str, body: &str) -> Outcome {
+fn send_page(r: Request<'_>, status: Option<Status>, title: &str, body: &str) -> Outcome {
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\

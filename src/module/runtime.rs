@@ -197,10 +197,10 @@ fn is_blank(words: &[AtomicU64]) -> bool {
 }
 
 fn report(server: Server<'_>, path: &str, recovery: Recovery) {
-    let Recovery { kept, dropped, .. } = recovery;
+    let Recovery { kept, tombstones, dropped } = recovery;
     let (level, code) = if dropped == 0 { (Level::Info, "SC0112") } else { (Level::Warning, "SC0113") };
     http_log::server::<SessionCluster>(server, level, || {
-        format!("{code}: {path}: {kept} sessions recovered, {dropped} damaged ones dropped")
+        format!("{code}: {path}: {} sessions recovered, {dropped} damaged ones dropped", kept - tombstones)
     });
 }
 

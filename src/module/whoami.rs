@@ -5,7 +5,7 @@ use super::page;
 use super::visit::{Known, Visit};
 use crate::clock::Timestamp;
 use crate::ffi::http_protocol::send;
-use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::ffi::httpd::{Outcome, Request};
 use crate::session::payload::Principal;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         Known::Unavailable(error) => return answer::failed(r, &error),
     };
     r.err_headers_out().set(c"Cache-Control", "no-store");
-    send(r, Status(200), c"application/json", &format!("{body}\n"));
+    send(r, None, c"application/json", &format!("{body}\n"));
     Outcome::Ok
 }
 

@@ -10,8 +10,8 @@ pub struct Payload {
     pub principal: Option<Principal>,
     /// Entries that mod_session keeps in the session, in their order.
     pub entries: Vec<Entry>,
-    /// Key of the session that this one superseded.
-    pub predecessor: Option<[u8; 32]>,
+    /// Key of the first session of the line, if this one supersedes another: its tombstone ends the whole line.
+    pub origin: Option<[u8; 32]>,
 }
 
 /// A name and a value of any bytes.
@@ -122,7 +122,7 @@ mod tests {
                 means: Means { auth_type: "Basic".into(), auth_name: Some("Intranet".into()) },
             }),
             entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
-            predecessor: Some([9; 32]),
+            origin: Some([9; 32]),
         }
     }
 

@@ -119,20 +119,28 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(None));
         };
         let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
+        if let Some(reason) = payload.origin.and_then(|origin| self.end_of_line(&Key::new(origin), now)) {
+            return Ok(Resumed::Absent(Some(reason)));
+        }
         self.table.touch(found.slot, now);
         let (created, deadline, idle) = (found.created, found.deadline, found.idle);
         Ok(Resumed::Found(Rc::new(Session { id: id.clone(), key, payload, created, deadline, idle })))
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
-    /// keeps the old one's absolute timeout, and remembers it so that a logout ends both.
+    /// keeps the old one's absolute timeout, and remembers the first of their line: whichever of them is ended, all are.
     ///
     /// # Errors
     /// As [`Sessions::begin`]; `old` then goes on as it was.
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
-        let payload = Payload { predecessor: Some(*old.key.as_bytes()), ..payload.clone() };
+        let origin = old.origin();
+        let payload = Payload { origin: Some(*origin.as_bytes()), ..payload.clone() };
         let begun = self.create(payload, old.created, now, now)?;
         self.table.retire(&old.key, now.after(self.policy.grace), Reason::Superseded, now)?;
+        if let Some(reason) = self.end_of_line(&origin, now) {
+            // A logout came in between, perhaps before the new session was there to be ended.
+            self.end(&begun.session, reason, now)?;
+        }
         Ok(begun)
     }
 
@@ -145,10 +153,20 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let born_until = session.created.after(self.policy.lifetime).max(session.deadline);
         let tombstone =
             Tombstone { reason, node: 0, at: now, until: born_until.after(Self::TOMBSTONE_MARGIN) };
-        if let Some(predecessor) = session.payload.predecessor {
-            self.table.end(&Key::new(predecessor), tombstone, now)?;
+        let origin = session.origin();
+        if origin != session.key {
+            self.table.end(&origin, tombstone, now)?;
         }
         Ok(self.table.end(&session.key, tombstone, now)?)
+    }
+
+    /// Why the line that began with `origin` has ended; `None` if it goes on. That its first session was superseded is
+    /// no end.
+    fn end_of_line(&self, origin: &Key, now: Timestamp) -> Option<Reason> {
+        match self.table.load(origin, now, &mut Vec::new()) {
+            Lookup::Absent(Some(gone)) => Some(gone.reason).filter(|&reason| reason != Reason::Superseded),
+            Lookup::Absent(None) | Lookup::Found(_) | Lookup::Torn => None,
+        }
     }
 
     fn create(
@@ -199,6 +217,11 @@ impl Session {
     #[must_use]
     pub fn idle(&self) -> Duration {
         self.idle
+    }
+
+    /// Key of the first session of its line.
+    fn origin(&self) -> Key {
+        self.payload.origin.map_or(self.key, Key::new)
     }
 
     /// Its id, for the cookie and for nothing else.
@@ -329,6 +352,35 @@ mod tests {
             sessions.end(&newest, Reason::Logout, after(121)).unwrap();
             assert_eq!(resume(sessions, new.id(), 122), Err(Some(Reason::Logout)));
             assert_eq!(resume(sessions, newest.id(), 122), Err(Some(Reason::Logout)));
+        });
+    }
+
+    #[test]
+    fn whichever_of_a_line_is_ended_all_are() {
+        for ended in 0..3 {
+            with_sessions(|sessions| {
+                let first = sessions.begin(&alice(), false, START).unwrap().session;
+                let second = sessions.supersede(&first, &alice(), after(1)).unwrap().session;
+                let third = sessions.supersede(&second, &alice(), after(2)).unwrap().session;
+                let line = [first, second, third];
+                for session in &line {
+                    assert!(resume(sessions, session.id(), 3).is_ok());
+                }
+                sessions.end(&line[ended], Reason::Logout, after(4)).unwrap();
+                for session in &line {
+                    assert_eq!(resume(sessions, session.id(), 5), Err(Some(Reason::Logout)), "after {ended}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_supersedes_an_ended_session_is_ended_too() {
+        with_sessions(|sessions| {
+            let old = sessions.begin(&alice(), false, START).unwrap().session;
+            sessions.end(&old, Reason::Logout, after(1)).unwrap();
+            let late = sessions.supersede(&old, &alice(), after(2)).unwrap().session;
+            assert_eq!(resume(sessions, late.id(), 3), Err(Some(Reason::Logout)));
         });
     }
 

@@ -16,17 +16,19 @@ pub enum Reason {
     Lifetime = 3,
     /// An administrator ended it.
     Admin = 4,
-    /// A newer session took its place (and the grace has passed).
+    /// A newer session with the same login took its place (and the grace has passed).
     Superseded = 5,
     /// The table was full and this was the longest idle session.
     Evicted = 6,
     /// All sessions of its user, group or realm were ended at once.
     Epoch = 7,
+    /// A new login took its place, at once.
+    Replaced = 8,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Logout,
         Reason::Idle,
         Reason::Lifetime,
@@ -34,6 +36,7 @@ impl Reason {
         Reason::Superseded,
         Reason::Evicted,
         Reason::Epoch,
+        Reason::Replaced,
     ];
 
     /// The stored number.
@@ -59,6 +62,7 @@ impl Reason {
             Reason::Superseded => "superseded",
             Reason::Evicted => "evicted",
             Reason::Epoch => "epoch",
+            Reason::Replaced => "replaced",
         }
     }
 }

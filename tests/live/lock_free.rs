@@ -2,7 +2,6 @@
 
 use crate::harness::{Httpd, Mpm, Site, Strace, on_each_mpm};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -13,22 +12,27 @@ const REQUESTS: usize = 300;
 fn a_session_costs_no_system_call(mpm: Mpm) {
     let httpd = Site::new(mpm).conf("MaxKeepAliveRequests 0").one_process().start();
     let cookie = format!("Cookie: SCID={}\r\n", httpd.browser_of("alice").session());
-    let counts = [count(&httpd, "/open/page.html", ""), count(&httpd, "/app/page.html", &cookie)];
-    let names: std::collections::BTreeSet<_> = counts.iter().flat_map(BTreeMap::keys).collect();
-    let mut table = format!("{mpm:?}: system calls of {REQUESTS} pages, without and with a session\n");
-    let mut extra = Vec::new();
-    for name in names {
-        let [without, with] = counts.each_ref().map(|counts| counts.get(name).copied().unwrap_or(0));
-        let _ = writeln!(table, "{name:>16} {without:>7} {with:>7}");
-        // Threads of the MPM wake each other a little differently each time; one call for every page would be seen.
-        if with > without + REQUESTS / 10 {
-            extra.push(name);
+    // Threads of the MPM wait for each other more or less often, as the machine is busy; a call that every page makes is
+    // there each time. Hence up to five tries.
+    let mut extra = BTreeMap::new();
+    for _ in 0..5 {
+        let without = count(&httpd, "/open/page.html", "");
+        let with = count(&httpd, "/app/page.html", &cookie);
+        eprintln!(
+            "{mpm:?}: system calls of {REQUESTS} pages without a session: {without:?}\nand with one: {with:?}"
+        );
+        let pages: usize = with.iter().filter(|(name, _)| name.starts_with("write")).map(|(_, n)| n).sum();
+        assert!(pages >= REQUESTS, "strace did not see the pages");
+        let more = |(name, n): (String, usize)| {
+            let usual = without.get(&name).copied().unwrap_or(0);
+            (n > usual + REQUESTS / 10).then(|| (name, n - usual))
+        };
+        extra = with.into_iter().filter_map(more).collect();
+        if extra.is_empty() {
+            break;
         }
     }
-    eprintln!("{table}");
-    let pages: usize = counts[1].iter().filter(|(name, _)| name.starts_with("write")).map(|(_, n)| n).sum();
-    assert!(pages >= REQUESTS, "strace did not see the pages: {table}");
-    assert!(extra.is_empty(), "{extra:?}: {table}");
+    assert!(extra.is_empty(), "a session costs {extra:?}");
 }
 
 /// The system calls for [`REQUESTS`] pages on one connection.

@@ -49,14 +49,14 @@ pub(super) mod at {
     /// When the whole table was last swept for want of space.
     pub(in super::super) const SWEPT: usize = 15;
     pub(in super::super) const BEGINS: usize = 16;
-    /// Seven words, one for each reason.
+    /// One word for each of the eight reasons.
     pub(in super::super) const ENDS: usize = 17;
-    pub(in super::super) const RETIRES: usize = 24;
-    pub(in super::super) const EXPIRED: usize = 25;
-    pub(in super::super) const EVICTED_TOMBSTONES: usize = 26;
-    pub(in super::super) const EVICTED_LIVE: usize = 27;
-    pub(in super::super) const REPAIRS: usize = 28;
-    pub(in super::super) const DROPPED: usize = 29;
+    pub(in super::super) const RETIRES: usize = 25;
+    pub(in super::super) const EXPIRED: usize = 26;
+    pub(in super::super) const EVICTED_TOMBSTONES: usize = 27;
+    pub(in super::super) const EVICTED_LIVE: usize = 28;
+    pub(in super::super) const REPAIRS: usize = 29;
+    pub(in super::super) const DROPPED: usize = 30;
     // Words 32 to 47 are reserved for the position in a revocation feed.
     pub(in super::super) const VICTIM_COUNT: usize = 48;
     /// Pairs of rank and slot number, the best victim last.
