@@ -89,27 +89,16 @@ fn measure(count: u64, bytes: usize, overhead: u64) {
     show("miss", loads(&table, &misses, now, overhead));
     assert_eq!(table.stats().misses, LOADS as u64);
 
-    let beside = |other: &(dyn Fn(u64) + Sync)| {
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| (0..).take_while(|_| !done.load(Ordering::Relaxed)).for_each(other));
-            let times = loads(&table, &hits, now, overhead);
-            done.store(true, Ordering::Relaxed);
-            times
-        })
-    };
-    let other_hits = |i: u64| {
-        let mut sealed = Vec::with_capacity(PAYLOAD);
-        black_box(table.load(&key(scatter(!i) % count), now, &mut sealed));
-    };
-    show("hit, beside a reader", beside(&other_hits));
+    let other_hits = |i: u64| load_any(&table, i, count, now);
+    show("hit, beside a reader", beside(&other_hits, || loads(&table, &hits, now, overhead)));
+    show("miss, beside a reader", beside(&other_hits, || loads(&table, &misses, now, overhead)));
     // What it begins it ends at once, so that it makes its own room when the table is full.
     let other_writes = |i: u64| {
         let key = key(u64::MAX - i);
         insert(&table, &key, now);
         let _ = table.retire(&key, now, Reason::Logout, now);
     };
-    show("hit, beside a busy writer", beside(&other_writes));
+    show("hit, beside a busy writer", beside(&other_writes, || loads(&table, &hits, now, overhead)));
 
     let recovered = Instant::now();
     let (table, recovery) = Table::recover(&words, ProcessLock::new(), now).expect("it is a table");
@@ -126,6 +115,22 @@ fn measure(count: u64, bytes: usize, overhead: u64) {
         stats.bytes_total >> 20,
     );
     assert_eq!(table.stats().dropped, 0);
+
+    let table = Table::format(&words, ProcessLock::new(), geometry, now);
+    let other_hits = |i: u64| load_any(&table, i, count, now);
+    let inserts = || timed(overhead, keys.iter(), |key| insert(&table, key, now));
+    show("insert, beside a reader", beside(&other_hits, inserts));
+}
+
+/// What `measured` says, while another thread does nothing but `other`.
+fn beside<R>(other: &(dyn Fn(u64) + Sync), measured: impl FnOnce() -> R) -> R {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| (0..).take_while(|_| !done.load(Ordering::Relaxed)).for_each(other));
+        let result = measured();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 fn key(n: u64) -> Key {
@@ -150,6 +155,10 @@ fn insert(table: &BenchTable<'_>, key: &Key, now: Timestamp) {
     let idle = Duration::from_secs(1800);
     let record = Record { key: *key, created: now, deadline, last_seen: now, idle, sealed: &sealed };
     table.create(&record, now).expect("there is room");
+}
+
+fn load_any(table: &BenchTable<'_>, i: u64, count: u64, now: Timestamp) {
+    black_box(table.load(&key(scatter(!i) % count), now, &mut Vec::with_capacity(PAYLOAD)));
 }
 
 fn loads(table: &BenchTable<'_>, keys: &[Key], now: Timestamp, overhead: u64) -> Histogram<u64> {

@@ -51,7 +51,8 @@ impl<'p> Pool<'p> {
 
     /// A copy of `text` as a C string in the pool, which ends, as C strings do, at the first NUL.
     #[must_use]
-    pub fn c_string(self, text: &str) -> &'p CStr {
+    pub fn c_string(self, text: impl AsRef<[u8]>) -> &'p CStr {
+        let text = text.as_ref();
         // SAFETY: the pool is live; one more byte for the terminator.
         let place = unsafe { sys::apr_palloc(self.raw, text.len() + 1) }.cast::<u8>();
         // SAFETY: fresh memory of text.len() + 1 bytes, which cannot overlap `text`.

@@ -37,21 +37,21 @@ impl<'t> Table<'t> {
     }
 
     /// Sets `name` to `value`, in place of all values that it has.
-    pub fn set(self, name: &'static CStr, value: &str) {
+    pub fn set(self, name: &'static CStr, value: impl AsRef<[u8]>) {
         let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
         // SAFETY: the table is live; the name is a constant, and the value lives in the table's pool.
         unsafe { sys::apr_table_setn(self.raw, name, value) };
     }
 
     /// Adds a value to those that `name` has.
-    pub fn add(self, name: &'static CStr, value: &str) {
+    pub fn add(self, name: &'static CStr, value: impl AsRef<[u8]>) {
         let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
         // SAFETY: as in `set`.
         unsafe { sys::apr_table_addn(self.raw, name, value) };
     }
 
     /// Appends `value` to the value that `name` has, after a comma.
-    pub fn merge(self, name: &'static CStr, value: &str) {
+    pub fn merge(self, name: &'static CStr, value: impl AsRef<[u8]>) {
         let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
         // SAFETY: as in `set`.
         unsafe { sys::apr_table_mergen(self.raw, name, value) };
@@ -68,7 +68,7 @@ impl<'t> Table<'t> {
         // Header values hold no NUL: httpd refuses such requests. Lossless for everything else.
         let Ok(value) = std::ffi::CString::new(value) else { return };
         let value: *const c_char = self.pool.place(value).as_ptr();
-        let name = self.pool.c_string(name.to_str().unwrap_or_default());
+        let name = self.pool.c_string(name.to_bytes());
         // SAFETY: the table is live; both strings live in its pool.
         unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value) };
     }

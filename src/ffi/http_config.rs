@@ -373,5 +373,5 @@ unsafe extern "C" fn set_directive<M: Module>(
         Err(complaint) => complaint,
     };
     let name = directive.name.to_string_lossy();
-    pool.c_string(&format!("{name}: {complaint}")).as_ptr()
+    pool.c_string(format!("{name}: {complaint}")).as_ptr()
 }

@@ -78,7 +78,7 @@ pub fn send(r: Request<'_>, status: Option<Status>, content_type: &CStr, body: &
         // SAFETY: the request is live.
         unsafe { (*r.as_raw()).status = c_int::from(status.0) };
     }
-    let content_type = r.pool().c_string(&content_type.to_string_lossy());
+    let content_type = r.pool().c_string(content_type.to_bytes());
     // SAFETY: the request is live, and the type lives in its pool.
     unsafe { sys::ap_set_content_type(r.as_raw(), content_type.as_ptr()) };
     write(r, body);

@@ -217,6 +217,12 @@ impl<'r> Request<'r> {
         unsafe { strings::text(self.record().user) }
     }
 
+    /// Whether there is an authenticated user.
+    #[must_use]
+    pub fn is_authenticated(self) -> bool {
+        !self.record().user.is_null()
+    }
+
     /// Makes `user` the authenticated user, by `auth_type`.
     pub fn authenticate(self, user: &str, auth_type: &str) {
         let (user, auth_type) = (self.pool().c_string(user), self.pool().c_string(auth_type));

@@ -26,8 +26,8 @@ impl RequestHook for Fixups {
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
-        r.environment().set(c"SESSION_LOGID", session.log_id().as_str());
-        if r.user().is_some() && r.err_headers_out().get(c"Cache-Control").is_none() {
+        r.environment().set(c"SESSION_LOGID", session.log_id());
+        if r.is_authenticated() && r.err_headers_out().get(c"Cache-Control").is_none() {
             // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie.
             r.headers_out().merge(c"Cache-Control", "private");
         }

@@ -26,7 +26,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
                 "created": seconds(session.created()),
                 "expires": seconds(session.deadline()),
                 "idle_timeout": session.idle().as_secs(),
-                "log_id": session.log_id().as_str(),
+                "log_id": session.log_id().to_string(),
             })
         }
         Known::Absent(reason) => {

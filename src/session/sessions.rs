@@ -113,7 +113,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         if let Err(reason) = Policy::judge(&found, now) {
             return Ok(Resumed::Absent(Some(reason)));
         }
-        let facts = Facts { created: found.created, idle: found.idle, key }.to_bytes();
+        let facts = facts(found.created, found.idle);
         // A record that its own id does not open is nobody's: foreign, damaged or forged.
         let Ok(payload) = secret.open(&facts, &mut sealed) else {
             return Ok(Resumed::Absent(None));
@@ -180,8 +180,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let Derived { key, secret } = self.realm.derive(&id);
         let (idle, deadline) = (self.policy.idle, created.after(self.policy.lifetime));
         let mut sealed = payload.encode()?;
-        let facts = Facts { created, idle, key }.to_bytes();
-        secret.seal(&facts, &mut sealed).map_err(|_| SessionError::Seal)?;
+        secret.seal(&facts(created, idle), &mut sealed).map_err(|_| SessionError::Seal)?;
         let record = Record { key, created, deadline, last_seen, idle, sealed: &sealed };
         let evicted_live = self.table.create(&record, now)?.evicted_live;
         Ok(Begun { session: Session { id, key, payload, created, deadline, idle }, evicted_live })
@@ -231,24 +230,11 @@ impl Session {
     }
 }
 
-/// The plain facts beside a sealed payload that are bound to its seal, so that none can be changed in a store.
-/// (The deadline is not among them: it may move earlier.)
-struct Facts {
-    created: Timestamp,
-    idle: Duration,
-    key: Key,
-}
-
-impl Facts {
-    fn to_bytes(&self) -> [u8; 48] {
-        let mut bytes = [0; 48];
-        let (times, key) = bytes.split_at_mut(16);
-        let (created, idle) = times.split_at_mut(8);
-        created.copy_from_slice(&self.created.as_millis().to_le_bytes());
-        idle.copy_from_slice(&u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
-        key.copy_from_slice(self.key.as_bytes());
-        bytes
-    }
+/// The plain facts beside a sealed payload that are bound to its seal, so that neither can be changed in a store. (The
+/// deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the seal.)
+fn facts(created: Timestamp, idle: Duration) -> [u8; 16] {
+    let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+    (u128::from(created.as_millis()) << 64 | u128::from(idle)).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -68,18 +68,17 @@ pub struct LogId([u8; LogId::LEN]);
 
 impl LogId {
     const LEN: usize = 12;
+}
 
-    /// The 12 hex digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Hex digits are text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+impl AsRef<[u8]> for LogId {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.0.iter().try_for_each(|&digit| write!(f, "{}", char::from(digit)))
     }
 }
 
