@@ -108,8 +108,7 @@ mod httpd {
         "HTTP_.*",
         "M_(GET|POST)",
         "MODULE_MAGIC_(COOKIE|NUMBER_MAJOR|NUMBER_MINOR)",
-        "NOT_IN_DIR_LOC_FILE",
-        "NOT_IN_LIMIT",
+        "NOT_IN_HTACCESS",
         "OK",
         "RSRC_CONF",
     ];

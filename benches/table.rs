@@ -101,7 +101,7 @@ fn measure(count: u64, bytes: usize, overhead: u64) {
     show("hit, beside a busy writer", beside(&other_writes, || loads(&table, &hits, now, overhead)));
 
     let recovered = Instant::now();
-    let (table, recovery) = Table::recover(&words, ProcessLock::new(), now).expect("it is a table");
+    let (table, recovery) = Table::recover(&words, ProcessLock::new()).expect("it is a table");
     println!(
         "{count:>9} recovery: {} kept in {:.0} ms",
         recovery.kept,

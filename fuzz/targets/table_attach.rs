@@ -91,7 +91,7 @@ fuzz_target!(|input: Input<'_>| {
         }
     }
 
-    let Ok((table, recovery)) = Table::recover(&words, ProcessLock::default(), NOW) else { return };
+    let Ok((table, recovery)) = Table::recover(&words, ProcessLock::default()) else { return };
     table.check().expect("the bookkeeping is right after a recovery");
     assert!(recovery.kept <= RECORDS.into());
     for n in 0..RECORDS {
@@ -140,7 +140,7 @@ fn payload(n: u8) -> Vec<u8> {
 }
 
 fn tombstone() -> Tombstone {
-    Tombstone { reason: Reason::Logout, node: 3, at: NOW, until: NOW.after(Duration::from_secs(3600)) }
+    Tombstone { reason: Reason::Logout, node: 3, at: NOW, until: NOW.after(Duration::from_secs(3600)), ends_line: false }
 }
 
 fn create(table: &Table<'_, ProcessLock>, n: u8) -> Result<Created, TableError> {

@@ -160,7 +160,10 @@ unsafe extern "C" fn pre_config<L: Lifecycle>(
     let pconf = unsafe { Pool::from_raw(pconf) };
     match guard::run(|| L::pre_config(pconf)).and_then(|result| result) {
         Ok(()) => sys::OK as c_int,
-        Err(_) => sys::HTTP_INTERNAL_SERVER_ERROR as c_int,
+        Err(complaint) => {
+            http_log::startup(&complaint);
+            sys::HTTP_INTERNAL_SERVER_ERROR as c_int
+        }
     }
 }
 

@@ -335,6 +335,11 @@ unsafe extern "C" fn set_directive<M: Module>(
     let directive = unsafe { &*record.cmd_data.cast::<Directive<M>>() };
     // SAFETY: the pool of the configuration.
     let pool = unsafe { Pool::from_raw(params.pool) };
+    // SAFETY: httpd passes a live cmd_parms. In .htaccess, requests would change what other threads read.
+    let complaint = unsafe { sys::ap_check_cmd_context(cmd, sys::NOT_IN_HTACCESS) };
+    if !complaint.is_null() {
+        return complaint;
+    }
     // SAFETY: `dir` was made by `create_dir`, and only this thread reads the configuration now.
     let dir = unsafe { &mut *dir.cast::<M::Dir>() };
     // SAFETY: the server of the directive is live.

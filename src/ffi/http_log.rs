@@ -50,6 +50,14 @@ pub fn request<M: Module>(r: Request<'_>, level: Level, text: impl FnOnce() -> S
     unsafe { sys::ap_log_rerror_(FILE, line, index, level, 0, r.as_raw(), format, text.as_ptr()) };
 }
 
+/// Logs an error before there is a server to log it for.
+pub(super) fn startup(text: &str) {
+    let (level, text) = ((sys::APLOG_ERR | sys::APLOG_STARTUP) as c_int, strings::one_line(text));
+    let format = c"mod_session_cluster: %s".as_ptr();
+    // SAFETY: no server is allowed with APLOG_STARTUP, and the format takes exactly the one C string given.
+    unsafe { sys::ap_log_error_(FILE, 0, 0, level, 0, std::ptr::null(), format, text.as_ptr()) };
+}
+
 /// Logs a line about a server, made by `text` only if it is wanted.
 #[track_caller]
 pub fn server<M: Module>(s: Server<'_>, level: Level, text: impl FnOnce() -> String) {

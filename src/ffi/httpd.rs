@@ -3,6 +3,8 @@
 use super::apr_pools::Pool;
 use super::apr_tables::Table;
 use super::{strings, sys};
+use data_encoding::BASE64;
+use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
@@ -89,6 +91,17 @@ impl<'s> Server<'s> {
     pub fn name(self) -> &'s str {
         // SAFETY: the server is live; the name is null or a C string of the configuration.
         unsafe { strings::text(self.record().server_hostname) }.unwrap_or_default()
+    }
+
+    /// The port in its `ServerName`, else the one that it listens on; 0 if httpd does not know.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        let record = self.record();
+        if record.port != 0 || record.addrs.is_null() {
+            return record.port;
+        }
+        // SAFETY: not null, and lives as long as the server.
+        unsafe { (*record.addrs).host_port }
     }
 
     /// This and all servers that follow it in httpd's list; from the main server, all there are.
@@ -223,6 +236,13 @@ impl<'r> Request<'r> {
         !self.record().user.is_null()
     }
 
+    /// Makes `user` the name that is being checked, or takes it back.
+    pub fn claim_user(self, user: Option<&str>) {
+        let user = user.map_or(std::ptr::null(), |user| self.pool().c_string(user).as_ptr());
+        // SAFETY: the request is live, and the string lives in its pool; httpd never writes to it.
+        unsafe { (*self.raw).user = user.cast_mut() };
+    }
+
     /// Makes `user` the authenticated user, by `auth_type`.
     pub fn authenticate(self, user: &str, auth_type: &str) {
         let (user, auth_type) = (self.pool().c_string(user), self.pool().c_string(auth_type));
@@ -230,6 +250,18 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).user = user.as_ptr().cast_mut() };
         // SAFETY: as above.
         unsafe { (*self.raw).ap_auth_type = auth_type.as_ptr().cast_mut() };
+    }
+
+    /// Whether the request brings a Basic login for anybody but `user`, or an `Authorization` that cannot be read.
+    #[must_use]
+    pub fn shows_other_user(self, user: &str) -> bool {
+        let Some(header) = self.headers_in().get(c"Authorization") else { return false };
+        let mut words = header.splitn(2, |&byte| byte == b' ');
+        let (scheme, value) =
+            (words.next().unwrap_or_default(), words.next().unwrap_or_default().trim_ascii());
+        let decoded = BASE64.decode(value).unwrap_or_default();
+        let named = decoded.split(|&byte| byte == b':').next().unwrap_or_default();
+        !(scheme.eq_ignore_ascii_case(b"Basic") && named == user.as_bytes())
     }
 
     /// What really authenticated the request.
@@ -254,13 +286,17 @@ impl<'r> Request<'r> {
         unsafe { strings::text(answer) }
     }
 
-    /// `AuthName` where the request goes.
+    /// `AuthName` where the request goes. One that is not UTF-8 comes as text that no other name gives.
     #[must_use]
-    pub fn auth_name(self) -> Option<&'r str> {
+    pub fn auth_name(self) -> Option<Cow<'r, str>> {
         // SAFETY: the request is live.
         let answer = unsafe { sys::ap_auth_name(self.raw) };
         // SAFETY: null or a C string of the configuration.
-        unsafe { strings::text(answer) }
+        let name = unsafe { strings::c_str(answer) }?;
+        Some(match name.to_str() {
+            Ok(name) => name.into(),
+            Err(_) => format!("{:?}", name.to_bytes()).into(),
+        })
     }
 
     /// Headers of the request.

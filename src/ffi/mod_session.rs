@@ -118,6 +118,18 @@ unsafe extern "C" fn session_save<P: SessionProvider>(
 /// Under this name, the record of a visit is kept with the pool of its first request.
 const RECORD: &CStr = c"mod_session_cluster.session_rec";
 
+/// Makes mod_session forget what it loaded in this visit, and save nothing: the session that it was loaded from has
+/// ended. In place, because other modules hold the record.
+pub fn forget(r: Request<'_>) {
+    let Some(record) = kept_record(r) else { return };
+    // SAFETY: kept by `keep_record` in the pool of a request that is live, and worked on by this thread only.
+    let record = unsafe { &mut *record };
+    // SAFETY: the pool is live.
+    record.entries = unsafe { sys::apr_table_make(r.first().pool().as_raw(), 1) };
+    record.encoded = std::ptr::null();
+    (record.dirty, record.maxage, record.expiry, record.written) = (0, 0, 0, 1);
+}
+
 fn kept_record(r: Request<'_>) -> Option<*mut sys::session_rec> {
     let mut record = std::ptr::null_mut();
     // SAFETY: the pool is live, and the result goes where `record` is.

@@ -5,47 +5,49 @@ use super::SessionCluster;
 use super::answer;
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, Visit};
-use crate::clock::{Clock, SystemClock};
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::{dir_config, kept};
 use crate::ffi::httpd::{Outcome, Request};
 use crate::session::payload::{Means, Payload, Principal};
-use crate::session::sessions::SessionError;
+use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
+use std::borrow::Cow;
 
 pub(super) struct Fixups;
 
 impl RequestHook for Fixups {
     fn run(r: Request<'_>) -> Outcome {
-        if dir_config::<SessionCluster>(r).adopts()
-            && r.parent().is_none()
-            && let Err(outcome) = adopt(r)
-        {
-            return outcome;
+        if dir_config::<SessionCluster>(r).adopts() && r.parent().is_none() {
+            adopt(r);
         }
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
         r.environment().set(c"SESSION_LOGID", session.log_id());
-        if r.is_authenticated() && r.err_headers_out().get(c"Cache-Control").is_none() {
-            // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie.
-            r.headers_out().merge(c"Cache-Control", "private");
+        if r.err_headers_out().get(c"Cache-Control").is_none() {
+            // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
+            // which a backend's answer replaces.
+            r.err_headers_out().set(c"Cache-Control", "private");
         }
         Outcome::Declined
     }
 }
 
 /// Makes a session of the user that another module has just authenticated, unless the session says the same already.
-fn adopt(r: Request<'_>) -> Result<(), Outcome> {
-    let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return Ok(()) };
-    if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
-        return Ok(());
+fn adopt(r: Request<'_>) {
+    let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return };
+    // A user that stands there without having been authenticated is somebody's claim.
+    if r.authenticated_by().is_none() {
+        return;
     }
-    let Some((visit, host)) = Visit::of(r) else { return Ok(()) };
-    let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Into::into) };
+    if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
+        return;
+    }
+    let Some((visit, host)) = Visit::of(r) else { return };
+    let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let principal = Some(Principal { user: user.into(), means });
     let result = match visit.session(r, host) {
-        Known::Found(session) if session.payload().principal == principal => Ok(()),
+        Known::Found(session) if says(&session, user, auth_type, r.auth_name().as_deref()) => Ok(()),
         Known::Found(session) => {
             let had = session.payload();
             if had.principal.as_ref().is_none_or(|p| p.user == user) {
@@ -53,16 +55,29 @@ fn adopt(r: Request<'_>) -> Result<(), Outcome> {
                 visit.begin(r, host, &Beginning::Supersede(&session, &payload))
             } else {
                 // Another person on the same browser: nothing of the old session may pass on.
-                host.sessions()
-                    .end(&session, Reason::Replaced, SystemClock.now())
-                    .and_then(|_| anew(visit, r, host, principal))
+                match visit.end_all(r, host, Reason::Replaced) {
+                    Ok(()) => anew(visit, r, host, principal),
+                    Err(error) => {
+                        answer::log_failure(r, &error);
+                        Ok(())
+                    }
+                }
             }
         }
         Known::Absent(_) => anew(visit, r, host, principal),
         // The page was authenticated by its own module; that there is no telling about a session takes nothing away.
         Known::Unavailable(_) => Ok(()),
     };
-    result.map_err(|error| answer::failed(r, &error))
+    // The page was authenticated by its own module, and is served in any case.
+    if let Err(error) = result {
+        answer::log_failure(r, &error);
+    }
+}
+
+/// Whether a session says already that `user` logged in by these means.
+fn says(session: &Session, user: &str, auth_type: &str, auth_name: Option<&str>) -> bool {
+    let principal = session.payload().principal.as_ref();
+    principal.is_some_and(|p| p.user == user && p.means.open(auth_type, auth_name))
 }
 
 /// Begins a session on probation: a client that keeps no cookies would otherwise leave one behind with each request.

@@ -13,6 +13,16 @@ const QUIET_SECONDS: u64 = 10;
 
 /// The answer to a request whose session could not be looked up, begun or ended. The cookie is kept.
 pub(super) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
+    log_failure(r, error);
+    if !error.is_retryable() {
+        return Outcome::Answer(Status::INTERNAL);
+    }
+    r.err_headers_out().set(c"Retry-After", "2");
+    Outcome::Answer(Status::UNAVAILABLE)
+}
+
+/// Says what failed and what to do about it, for a request that is answered all the same.
+pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     if is_time_to_speak(r, &LAST) {
         let (code, advice) = match error {
@@ -27,11 +37,6 @@ pub(super) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
         };
         http_log::request::<SessionCluster>(r, Level::Error, || format!("{code}: {error}: {advice}"));
     }
-    if !error.is_retryable() {
-        return Outcome::Answer(Status::INTERNAL);
-    }
-    r.err_headers_out().set(c"Retry-After", "2");
-    Outcome::Answer(Status::UNAVAILABLE)
 }
 
 /// Says so when a begin had to evict a live session, and what size would do.

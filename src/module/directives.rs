@@ -24,7 +24,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterRealm",
         scope: Scope::VirtualHost,
         arity: (1, 1),
-        help: c"NAME: virtual hosts of the same realm share sessions; default: the ServerName",
+        help: c"NAME: virtual hosts of the same realm share sessions; default: ServerName and port",
         set: set_realm,
     },
     Directive {
@@ -80,7 +80,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterAuthn",
         scope: Scope::Directory,
         arity: (1, 16),
-        help: c"PROVIDER...: what checks passwords in the login handler, such as file, dbm, dbd, ldap; default: file",
+        help: c"PROVIDER...: what checks passwords in the login handler, such as file, dbm, dbd, ldap",
         set: set_authn,
     },
     Directive {

@@ -9,7 +9,7 @@ use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::session::csrf::wants_page;
-use crate::session::payload::Means;
+use crate::session::payload::{Means, Principal};
 use crate::session::redirect::encode_query;
 
 pub(super) struct Door;
@@ -26,10 +26,14 @@ impl RequestHook for Door {
         match visit.session(r, host) {
             Known::Found(session) => {
                 let principal = session.payload().principal.as_ref();
-                match principal.filter(|p| p.means.open(auth_type, r.auth_name())) {
-                    Some(principal) if own || dir.adopts() => {
+                let fits = |p: &&Principal| p.means.open(auth_type, r.auth_name().as_deref());
+                match principal.filter(fits) {
+                    Some(principal) if own || (dir.adopts() && !r.shows_other_user(&principal.user)) => {
                         r.authenticate(&principal.user, &principal.means.auth_type);
                         Outcome::Ok
+                    }
+                    None if own && principal.is_some_and(|p| p.means.auth_type == Means::OWN) => {
+                        other_login(r)
                     }
                     _ if own => refuse(r),
                     _ => Outcome::Declined,
@@ -40,6 +44,18 @@ impl RequestHook for Door {
             Known::Unavailable(error) => answer::failed(r, &error),
         }
     }
+}
+
+/// The visitor has logged in, but by a login for another `AuthName`. To send them to the login again would lead them in
+/// circles where the login and the door were meant to be for each other.
+fn other_login(r: Request<'_>) -> Outcome {
+    http_log::request::<SessionCluster>(r, Level::Info, || {
+        let name = r.auth_name().unwrap_or_default();
+        format!(
+            "SC0211: the session's login was for another AuthName than '{name}': give login and door the same one"
+        )
+    });
+    Outcome::Answer(Status::FORBIDDEN)
 }
 
 /// Sends a browser that wants a page to the login, and tells everybody else that a login is needed.

@@ -11,6 +11,7 @@ use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_session;
 use crate::ffi::util_mutex::GlobalMutex;
+use crate::session::policy::Policy;
 use std::sync::Arc;
 
 pub(super) struct Lifecycle;
@@ -34,6 +35,9 @@ impl hooks::Lifecycle for Lifecycle {
         let table = Arc::new(runtime::open_table(main, &spec.cloned().unwrap_or_default())?);
         for server in main.all() {
             let config = server_config::<SessionCluster>(server);
+            if !(config.in_use || spec.is_some()) {
+                continue;
+            }
             config.host.get_or_try_init(|| VirtualHost::new(Arc::clone(&table), server, config))?;
         }
         Ok(())
@@ -51,7 +55,9 @@ impl hooks::Lifecycle for Lifecycle {
 
 /// Mistakes that only show when several directives are seen together.
 fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
-    if let (Some(idle), Some(lifetime)) = (config.idle.get(), config.lifetime.get())
+    let default = Policy::default();
+    let lifetime = config.lifetime.get().unwrap_or(&default.lifetime);
+    if let Some(idle) = config.idle.get()
         && idle > lifetime
     {
         return Err(format!(

@@ -5,7 +5,6 @@ use super::SessionCluster;
 use super::answer;
 use super::page::{self, LoginForm};
 use super::visit::{Beginning, Known, Visit};
-use crate::clock::{Clock, SystemClock};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body};
@@ -57,7 +56,11 @@ fn log_in(r: Request<'_>) -> Outcome {
     let (user, password) = (form.get("httpd_username"), form.get("httpd_password"));
     let Some((user, password)) = user.zip(password) else { return Outcome::Answer(Status::BAD_REQUEST) };
     let clean = |text: &str| !text.contains(char::is_control);
-    if !clean(user) || user.len() > USER_BYTES || !clean(form.get("httpd_location").unwrap_or_default()) {
+    if !clean(user)
+        || user.is_empty()
+        || user.len() > USER_BYTES
+        || !clean(form.get("httpd_location").unwrap_or_default())
+    {
         return Outcome::Answer(Status::BAD_REQUEST);
     }
     let Ok(password) = CString::new(password) else { return Outcome::Answer(Status::BAD_REQUEST) };
@@ -74,13 +77,13 @@ fn log_in(r: Request<'_>) -> Outcome {
             return page::login(r, &form);
         }
     }
-    // A session that came with the request is ended, not continued: its id may be known to others.
-    if let Known::Found(old) = visit.session(r, host)
-        && let Err(error) = host.sessions().end(&old, Reason::Replaced, SystemClock.now())
-    {
+    // What the provider made of the name goes for all that follows: LDAP may know the user by another one.
+    let user = r.user().filter(|user| clean(user) && !user.is_empty()).unwrap_or(user);
+    // Sessions that came with the request are ended, not continued: their ids may be known to others.
+    if let Err(error) = visit.end_all(r, host, Reason::Replaced) {
         return answer::failed(r, &error);
     }
-    let means = Means { auth_type: Means::OWN.into(), auth_name: r.auth_name().map(Into::into) };
+    let means = Means { auth_type: Means::OWN.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let principal = Some(Principal { user: user.into(), means });
     let payload = Payload { principal, ..Payload::default() };
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
@@ -91,21 +94,22 @@ fn log_in(r: Request<'_>) -> Outcome {
 
 /// Asks the providers in turn, until one knows the user.
 fn check(r: Request<'_>, user: &str, password: &CString) -> Verdict {
-    let default;
-    let providers: &[AuthnProvider] = match dir_config::<SessionCluster>(r).authn.get() {
-        Some(providers) => providers,
-        None => {
-            default = AuthnProvider::find("file");
-            default.as_slice()
-        }
-    };
+    let dir = dir_config::<SessionCluster>(r);
+    let providers: &[AuthnProvider] = dir.authn.get().map_or(&[], |providers| providers);
     let Ok(name) = CString::new(user) else { return Verdict::UnknownUser };
+    // Providers and what they call expect to find the name there, as in a Basic login.
+    r.claim_user(Some(user));
     for provider in providers {
         match provider.check(r, &name, password) {
             Verdict::UnknownUser => {}
-            verdict => return verdict,
+            Verdict::Granted => return Verdict::Granted,
+            verdict => {
+                r.claim_user(None);
+                return verdict;
+            }
         }
     }
+    r.claim_user(None);
     if providers.is_empty() {
         http_log::request::<SessionCluster>(r, Level::Error, || {
             "SC0302: nothing checks passwords here: load mod_authn_file, or name a provider in SessionClusterAuthn".into()

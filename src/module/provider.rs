@@ -42,11 +42,13 @@ impl SessionProvider for Provider {
                     Ok(())
                 } else if entries.is_empty() && !own_login {
                     return match visit.end(r, host, Reason::Logout) {
-                        Ok(_) => Outcome::Ok,
+                        Ok(()) => Outcome::Ok,
                         Err(error) => answer::failed(r, &error),
                     };
                 } else {
-                    let payload = Payload { entries, ..had.clone() };
+                    // An adopted principal may rest on the entries that changed: its module is asked again.
+                    let principal = had.principal.clone().filter(|_| own_login);
+                    let payload = Payload { entries, principal, ..had.clone() };
                     visit.begin(r, host, &Beginning::Supersede(&session, &payload))
                 }
             }

@@ -18,7 +18,8 @@ use crate::store::l1::{
 use crate::sync::{AtomicU64, Ordering};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,11 @@ impl VirtualHost {
             Some(cookie) => cookie.clone(),
             None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
         };
-        let realm = Realm::new(config.realm.get().map_or(server.name(), String::as_str));
+        let realm = match config.realm.get() {
+            Some(name) => Realm::new(name),
+            // Cookies do not tell ports apart, so that two virtual hosts of one name must not share by accident.
+            None => Realm::new(&format!("{}:{}", server.name(), server.port())),
+        };
         Ok(VirtualHost { table, realm, policy, cookie })
     }
 
@@ -149,9 +154,7 @@ fn open_file(server: Server<'_>, path: &str, geometry: Geometry) -> Result<&'sta
     let file = lock_file(path)?;
     let length = file.metadata().map_err(|e| cannot_open(path, &e))?.len();
     if length == 0 {
-        let words = map(path, file, bytes)?;
-        format(words, geometry);
-        return Ok(words);
+        return replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words);
     }
     let not_a_table = || {
         format!(
@@ -163,35 +166,39 @@ fn open_file(server: Server<'_>, path: &str, geometry: Geometry) -> Result<&'sta
         return Err(not_a_table());
     }
     let old = map(path, file, whole_words)?;
-    if old.len() == geometry.words() && is_blank(old) {
-        format(old, geometry);
-        return Ok(old);
-    }
     let log = |level, text: String| http_log::server::<SessionCluster>(server, level, || text);
-    match Table::recover(old, ProcessLock::new(), SystemClock.now()) {
+    match Table::recover(old, ProcessLock::new()) {
         Ok((table, recovery)) => {
             report(server, path, recovery);
             if table.geometry() == geometry {
                 return Ok(old);
             }
-            let (words, carried) =
+            let (words, new) =
                 replace_file(path, geometry, |new| new.import_from(&table, SystemClock.now()))?;
+            let stats = new.stats();
+            let level = if stats.evicted_live == 0 { Level::Notice } else { Level::Warning };
             log(
-                Level::Notice,
-                format!("SC0109: {path} has now {bytes} bytes; {carried} sessions were carried over"),
+                level,
+                format!(
+                    "SC0109: {path} has now {bytes} bytes; {} sessions were carried over, {} found no room",
+                    stats.live, stats.evicted_live
+                ),
             );
             Ok(words)
         }
         Err(AttachError::Lock(e)) => Err(format!("SC0108: {path}: {e}")),
+        Err(AttachError::NotATable) if is_blank(old) => {
+            replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words)
+        }
         Err(AttachError::NotATable) => Err(not_a_table()),
         Err(e) => {
             log(Level::Warning, format!("SC0111: {path}: {e}; its sessions are lost and it begins anew"));
-            replace_file(path, geometry, |_| Ok(0)).map(|(words, _)| words)
+            replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words)
         }
     }
 }
 
-/// Whether the file was preallocated and nothing more: the machine stopped before there was a table in it.
+/// Whether there is nothing but zeros where a table begins: somebody made room for one beforehand.
 fn is_blank(words: &[AtomicU64]) -> bool {
     words.iter().take(64).all(|word| word.load(Ordering::Relaxed) == 0)
 }
@@ -204,21 +211,30 @@ fn report(server: Server<'_>, path: &str, recovery: Recovery) {
     });
 }
 
-/// Puts a new table in the place of the one at `path`: made beside it, filled by `fill`, and renamed over it only then.
+/// Puts a new table in the place of the one at `path`: made beside it, filled by `fill`, written to the disk, and only
+/// then renamed over it, so that no moment leaves half a table.
 fn replace_file(
     path: &str,
     geometry: Geometry,
-    fill: impl FnOnce(&Table<'static, ProcessLock>) -> Result<usize, TableError>,
-) -> Result<(&'static [AtomicU64], usize), String> {
+    fill: impl FnOnce(&Table<'static, ProcessLock>) -> Result<(), TableError>,
+) -> Result<(&'static [AtomicU64], Table<'static, ProcessLock>), String> {
     let next = format!("{path}.new");
     match fs::remove_file(&next) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(cannot_open(&next, &e)),
         _ => {}
     }
-    let words = map(&next, lock_file(&next)?, geometry.words() * 8)?;
-    let filled = fill(&format(words, geometry)).map_err(|e| format!("SC0108: {path}: {e}"))?;
-    fs::rename(&next, path).map_err(|e| cannot_open(path, &e))?;
-    Ok((words, filled))
+    let file = lock_file(&next)?;
+    let disk = file.try_clone().map_err(|e| cannot_open(&next, &e))?;
+    let words = map(&next, file, geometry.words() * 8)?;
+    let table = format(words, geometry);
+    fill(&table).map_err(|e| format!("SC0108: {path}: {e}"))?;
+    disk.sync_all().and_then(|()| fs::rename(&next, path)).map_err(|e| cannot_open(path, &e))?;
+    // The name is on the disk when the directory is.
+    let directory = Path::new(path).parent().map(File::open);
+    if let Some(Ok(directory)) = directory {
+        let _ = directory.sync_all();
+    }
+    Ok((words, table))
 }
 
 /// Opens the file for this server alone. The lock holds as long as any process of the server lives.
@@ -230,7 +246,13 @@ fn lock_file(path: &str) -> Result<File, String> {
         return Err(format!("SC0107: {path} is not a regular file: name another"));
     }
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        // Another server may have put a new file under the name meanwhile: the lock is then on nothing.
+        Ok(())
+            if fs::metadata(path).ok().map(|now| now.ino()) == file.metadata().ok().map(|had| had.ino()) =>
+        {
+            Ok(file)
+        }
+        Ok(()) => Err(format!("SC0107: {path} was replaced while it was opened: start again")),
         Err(TryLockError::WouldBlock) => Err(format!(
             "SC0114: {path} is in use by another httpd: give each server a table file of its own"
         )),

@@ -8,6 +8,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::{keep, kept, server_config};
 use crate::ffi::httpd::{Outcome, Request};
+use crate::ffi::mod_session;
 use crate::session::cookie::{MAX_CANDIDATES, Stripped};
 use crate::session::id::SessionId;
 use crate::session::payload::Payload;
@@ -20,13 +21,10 @@ use std::rc::Rc;
 /// What is known of a visit so far.
 pub struct Visit {
     https: bool,
-    state: RefCell<State>,
-}
-
-enum State {
-    /// The ids that the cookies hold; nothing was looked up.
-    Unasked(ArrayVec<SessionId, MAX_CANDIDATES>),
-    Known(Known),
+    /// The ids that the cookies hold.
+    ids: ArrayVec<SessionId, MAX_CANDIDATES>,
+    /// `None` before the first lookup.
+    known: RefCell<Option<Known>>,
 }
 
 /// The session of a visit.
@@ -64,20 +62,18 @@ impl Visit {
                 Stripped::Changed(rest) => r.headers_in().set_bytes(c"Cookie", &rest),
             }
         }
-        Visit { https, state: RefCell::new(State::Unasked(ids)) }
+        Visit { https, ids, known: RefCell::new(None) }
     }
 
     /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
     pub(super) fn session(&self, r: Request<'_>, host: &VirtualHost) -> Known {
-        let mut state = self.state.borrow_mut();
-        let ids = match &*state {
-            State::Known(known) => return known.clone(),
-            State::Unasked(ids) => ids,
-        };
+        if let Some(known) = &*self.known.borrow() {
+            return known.clone();
+        }
         let now = Timestamp::from_millis(r.first().time_ms());
         let sessions = host.sessions();
         let mut known = Known::Absent(None);
-        for id in ids {
+        for id in &self.ids {
             match sessions.resume(id, now) {
                 Ok(Resumed::Found(session)) => {
                     known = Known::Found(session);
@@ -91,14 +87,14 @@ impl Visit {
                 Err(error) => known = Known::Unavailable(Rc::new(error)),
             }
         }
-        *state = State::Known(known.clone());
+        *self.known.borrow_mut() = Some(known.clone());
         known
     }
 
     /// The session, if it was looked up in this visit and lives.
     pub(super) fn known_session(&self) -> Option<Rc<Session>> {
-        match &*self.state.borrow() {
-            State::Known(Known::Found(session)) => Some(Rc::clone(session)),
+        match &*self.known.borrow() {
+            Some(Known::Found(session)) => Some(Rc::clone(session)),
             _ => None,
         }
     }
@@ -121,45 +117,67 @@ impl Visit {
         answer::alarm_if_evicting(r, host.table(), &begun);
         let Begun { session, .. } = begun;
         self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
-        *self.state.borrow_mut() = State::Known(Known::Found(Rc::new(session)));
+        *self.known.borrow_mut() = Some(Known::Found(Rc::new(session)));
         Ok(())
     }
 
-    /// Ends the visit's session, if it has one, and clears the cookie. Returns whether one was ended.
+    /// Ends every session that the visitor's cookies lead to, and clears the cookie.
     ///
     /// # Errors
-    /// When the end was not stored: the session may go on, and the cookie is kept.
+    /// When an end was not stored: a session may go on, and the cookie is kept.
     pub(super) fn end(
         &self,
         r: Request<'_>,
         host: &VirtualHost,
         reason: Reason,
-    ) -> Result<bool, Rc<SessionError>> {
-        let ended = match self.session(r, host) {
-            Known::Found(session) => host.sessions().end(&session, reason, SystemClock.now())?,
-            Known::Absent(_) => false,
-            Known::Unavailable(error) => return Err(error),
-        };
+    ) -> Result<(), Rc<SessionError>> {
+        self.end_all(r, host, reason)?;
         self.set_cookie(r, host, &host.cookie().clear(self.https));
-        *self.state.borrow_mut() = State::Known(Known::Absent(Some(reason)));
-        Ok(ended)
+        Ok(())
+    }
+
+    /// As [`Visit::end`], for a login that is about to set a cookie of its own. Nothing of an ended session lives on, in
+    /// mod_session neither.
+    ///
+    /// # Errors
+    /// As [`Visit::end`].
+    pub(super) fn end_all(
+        &self,
+        r: Request<'_>,
+        host: &VirtualHost,
+        reason: Reason,
+    ) -> Result<(), Rc<SessionError>> {
+        let (sessions, now) = (host.sessions(), SystemClock.now());
+        if let Known::Found(session) = self.session(r, host) {
+            sessions.end(&session, reason, now)?;
+        }
+        for id in &self.ids {
+            if let Resumed::Found(session) = sessions.resume(id, now)? {
+                sessions.end(&session, reason, now)?;
+            }
+        }
+        mod_session::forget(r);
+        *self.known.borrow_mut() = Some(Known::Absent(Some(reason)));
+        Ok(())
     }
 
     /// Sets our cookie in the answer, in place of one that was set earlier in this visit. `err_headers_out` is sent
-    /// with every answer, also with redirects and errors.
+    /// with every answer, also with redirects and errors; an error page that is under way has moved what stood there to
+    /// `headers_out`.
     fn set_cookie(&self, r: Request<'_>, host: &VirtualHost, cookie: &str) {
-        let headers = r.err_headers_out();
         let ours = format!("{}=", host.cookie().name(self.https));
-        let all = headers.pairs().into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
-        let others: Vec<String> = all
-            .map(|(_, value)| String::from_utf8_lossy(&value).into_owned())
-            .filter(|value| !value.starts_with(&ours))
-            .collect();
-        headers.unset(c"Set-Cookie");
-        for value in others.iter().map(String::as_str).chain([cookie]) {
-            headers.add(c"Set-Cookie", value);
+        for headers in [r.headers_out(), r.err_headers_out()] {
+            let all = headers.pairs();
+            let set = || all.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
+            if set().any(|(_, value)| value.starts_with(ours.as_bytes())) {
+                headers.unset(c"Set-Cookie");
+                for (_, value) in set().filter(|(_, value)| !value.starts_with(ours.as_bytes())) {
+                    headers.add(c"Set-Cookie", value);
+                }
+            }
         }
-        headers.set(c"Cache-Control", "no-store");
+        r.err_headers_out().add(c"Set-Cookie", cookie);
+        r.err_headers_out().set(c"Cache-Control", "no-store");
     }
 }
 
@@ -181,7 +199,7 @@ pub(super) struct TakeCookie;
 
 impl RequestHook for TakeCookie {
     fn run(r: Request<'_>) -> Outcome {
-        if server_config::<SessionCluster>(r.server()).in_use && r.headers_in().get(c"Cookie").is_some() {
+        if r.headers_in().get(c"Cookie").is_some() {
             Visit::of(r);
         }
         Outcome::Declined

@@ -28,6 +28,8 @@ pub struct Session {
     payload: Payload,
     created: Timestamp,
     deadline: Timestamp,
+    born_deadline: Timestamp,
+    superseded: bool,
     idle: Duration,
 }
 
@@ -95,7 +97,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// When the record is too large for the table, or the table's lock is not to be had: nothing was begun.
     pub fn begin(&self, payload: &Payload, probation: bool, now: Timestamp) -> Result<Begun, SessionError> {
         let last_seen = self.policy.idle_clock_start(now, probation);
-        self.create(payload.clone(), now, last_seen, now)
+        self.create(payload.clone(), now, now.after(self.policy.lifetime), last_seen, now)
     }
 
     /// Looks up the session of `id`. No lock, no system call.
@@ -119,12 +121,24 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(None));
         };
         let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
-        if let Some(reason) = payload.origin.and_then(|origin| self.end_of_line(&Key::new(origin), now)) {
+        if let Some(reason) = payload
+            .origin
+            .and_then(|origin| self.end_of_line(&Key::new(origin), now).transpose())
+            .transpose()?
+        {
             return Ok(Resumed::Absent(Some(reason)));
         }
         self.table.touch(found.slot, now);
-        let (created, deadline, idle) = (found.created, found.deadline, found.idle);
-        Ok(Resumed::Found(Rc::new(Session { id: id.clone(), key, payload, created, deadline, idle })))
+        Ok(Resumed::Found(Rc::new(Session {
+            id: id.clone(),
+            key,
+            payload,
+            created: found.created,
+            deadline: found.deadline,
+            born_deadline: found.born_deadline,
+            superseded: found.ends_as == Reason::Superseded,
+            idle: found.idle,
+        })))
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
@@ -135,10 +149,21 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
         let origin = old.origin();
         let payload = Payload { origin: Some(*origin.as_bytes()), ..payload.clone() };
-        let begun = self.create(payload, old.created, now, now)?;
-        self.table.retire(&old.key, now.after(self.policy.grace), Reason::Superseded, now)?;
-        if let Some(reason) = self.end_of_line(&origin, now) {
-            // A logout came in between, perhaps before the new session was there to be ended.
+        let begun = self.create(payload, old.created, old.born_deadline, now, now)?;
+        let retired = self.table.retire(&old.key, now.after(self.policy.grace), Reason::Superseded, now)?;
+        // A logout may have come in between, perhaps before the new session was there to be ended.
+        let mut ended = self.end_of_line(&origin, now)?;
+        if !retired && ended.is_none() {
+            ended = match self.table.peek(&old.key, now) {
+                Lookup::Absent(Some(gone)) => {
+                    Some(gone.reason).filter(|&reason| reason != Reason::Superseded)
+                }
+                Lookup::Absent(None) => Some(Reason::Evicted),
+                Lookup::Found(_) => None,
+                Lookup::Torn => return Err(SessionError::Torn),
+            };
+        }
+        if let Some(reason) = ended {
             self.end(&begun.session, reason, now)?;
         }
         Ok(begun)
@@ -149,11 +174,15 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// # Errors
     /// When the table's lock is not to be had: the session may go on, and the answer must say so.
     pub fn end(&self, session: &Session, reason: Reason, now: Timestamp) -> Result<bool, SessionError> {
-        // A superseded session's own deadline may be the grace; what it was born with bounds its copies elsewhere.
-        let born_until = session.created.after(self.policy.lifetime).max(session.deadline);
-        let tombstone =
-            Tombstone { reason, node: 0, at: now, until: born_until.after(Self::TOMBSTONE_MARGIN) };
         let origin = session.origin();
+        let tombstone = Tombstone {
+            reason,
+            node: 0,
+            at: now,
+            // Sessions of one line share the deadline that the first was born with.
+            until: session.born_deadline.after(Self::TOMBSTONE_MARGIN),
+            ends_line: session.superseded || origin != session.key,
+        };
         if origin != session.key {
             self.table.end(&origin, tombstone, now)?;
         }
@@ -162,10 +191,13 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
 
     /// Why the line that began with `origin` has ended; `None` if it goes on. That its first session was superseded is
     /// no end.
-    fn end_of_line(&self, origin: &Key, now: Timestamp) -> Option<Reason> {
-        match self.table.load(origin, now, &mut Vec::new()) {
-            Lookup::Absent(Some(gone)) => Some(gone.reason).filter(|&reason| reason != Reason::Superseded),
-            Lookup::Absent(None) | Lookup::Found(_) | Lookup::Torn => None,
+    fn end_of_line(&self, origin: &Key, now: Timestamp) -> Result<Option<Reason>, SessionError> {
+        match self.table.peek(origin, now) {
+            Lookup::Absent(Some(gone)) => {
+                Ok(Some(gone.reason).filter(|&reason| reason != Reason::Superseded))
+            }
+            Lookup::Absent(None) | Lookup::Found(_) => Ok(None),
+            Lookup::Torn => Err(SessionError::Torn),
         }
     }
 
@@ -173,17 +205,20 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         &self,
         payload: Payload,
         created: Timestamp,
+        deadline: Timestamp,
         last_seen: Timestamp,
         now: Timestamp,
     ) -> Result<Begun, SessionError> {
         let id = SessionId::random()?;
         let Derived { key, secret } = self.realm.derive(&id);
-        let (idle, deadline) = (self.policy.idle, created.after(self.policy.lifetime));
+        let idle = self.policy.idle;
         let mut sealed = payload.encode()?;
         secret.seal(&facts(created, idle), &mut sealed).map_err(|_| SessionError::Seal)?;
         let record = Record { key, created, deadline, last_seen, idle, sealed: &sealed };
         let evicted_live = self.table.create(&record, now)?.evicted_live;
-        Ok(Begun { session: Session { id, key, payload, created, deadline, idle }, evicted_live })
+        let (born_deadline, superseded) = (deadline, false);
+        let session = Session { id, key, payload, created, deadline, born_deadline, superseded, idle };
+        Ok(Begun { session, evicted_live })
     }
 }
 
@@ -358,6 +393,22 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn a_shorter_lifetime_brings_no_line_back() {
+        let (geometry, words) = words();
+        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let realm = Realm::new("test");
+        let before = Sessions::new(&table, &realm, Policy::default());
+        let first = before.begin(&alice(), false, START).unwrap().session;
+        let second = before.supersede(&first, &alice(), after(1)).unwrap().session;
+        let shorter = Policy { lifetime: Duration::from_secs(60), ..Policy::default() };
+        let sessions = Sessions::new(&table, &realm, shorter);
+        let Ok(Resumed::Found(first)) = sessions.resume(first.id(), after(2)) else { panic!("in its grace") };
+        sessions.end(&first, Reason::Logout, after(3)).unwrap();
+        assert_eq!(table.purge(after(1000)), Ok(0));
+        assert_eq!(resume(&sessions, second.id(), 1000), Err(Some(Reason::Logout)));
     }
 
     #[test]

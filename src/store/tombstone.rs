@@ -78,4 +78,7 @@ pub struct Tombstone {
     pub at: Timestamp,
     /// Until when the mark is kept.
     pub until: Timestamp,
+    /// Whether other sessions end by this mark, as those of a superseded session's line do. Such a mark makes room only
+    /// after every session has.
+    pub ends_line: bool,
 }

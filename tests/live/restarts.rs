@@ -1,6 +1,7 @@
 //! Restarts under load: nobody is logged out, and a graceful one fails no request.
 
-use crate::harness::{Load, Mpm, Signal, Site, on_each_mpm, rounds};
+use crate::harness::{Load, Mpm, Signal, Site, eventually, on_each_mpm, rounds};
+use std::time::Duration;
 
 on_each_mpm!(
     a_graceful_restart_under_load_fails_no_request,
@@ -12,6 +13,8 @@ on_each_mpm!(
 
 fn a_graceful_restart_under_load_fails_no_request(mpm: Mpm) {
     let httpd = Site::new(mpm).start();
+    // The parent's bookkeeping of generations, which restarts in quick succession confuse now and then.
+    httpd.log.allow("AH00546");
     let load = Load::start(&httpd, 3, 1);
     for _ in 0..rounds(5, 20) {
         load.go_on(100);
@@ -26,6 +29,7 @@ fn a_graceful_restart_under_load_fails_no_request(mpm: Mpm) {
 
 fn a_restart_under_load_loses_no_session(mpm: Mpm) {
     let httpd = Site::new(mpm).start();
+    httpd.log.allow("AH00546");
     if mpm == Mpm::Event {
         // httpd's own race, see `Httpd::stop`; a restart under load meets it now and then, in either form.
         httpd.log.allow("exit signal Segmentation fault");
@@ -98,8 +102,11 @@ fn directives_may_change_at_a_graceful_restart() {
     httpd.reconfigure(|site| site.conf("SessionClusterIdle 1h\nSessionClusterCookie SCID SameSite=Strict"));
     httpd.restart(Signal::Graceful);
     browser.get("/app/page.html").expect(200);
-    let page = httpd.browser().login("bob");
-    assert!(page.header("Set-Cookie").unwrap().contains("SameSite=Strict"), "{page:?}");
+    // Children of the old generation may still take a connection or two.
+    eventually("the new directive", Duration::from_secs(5), || {
+        let page = httpd.browser().login("bob");
+        page.header("Set-Cookie").unwrap().contains("SameSite=Strict").then_some(())
+    });
 }
 
 #[test]

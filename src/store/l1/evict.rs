@@ -1,5 +1,6 @@
 //! Making room: sweeping what is past its time, and, when that is not enough, evicting in an exact order: first
-//! tombstones, those whose time ends first before others, then the longest idle sessions.
+//! tombstones, those whose time ends first before others, then the longest idle sessions, then tombstones by which other
+//! sessions end.
 //!
 //! The order is exact at the price of a scan of the index, so one scan collects 64 victims; what changes later is
 //! either offered to the list or found out when its turn comes.
@@ -10,10 +11,11 @@ use super::layout::{BUCKET, VICTIMS, at};
 use super::slot::Entry;
 use super::write::Writer;
 use crate::clock::Timestamp;
+use crate::store::tombstone::Reason;
 use std::ops::Range;
 use std::time::Duration;
 
-/// How eagerly an entry is evicted: the least first. Tombstones come before records.
+/// How eagerly an entry is evicted: the least first. Tombstones, records, tombstones that end a line.
 type Rank = u64;
 
 /// A full table is swept for space at most this often.
@@ -22,10 +24,13 @@ const SWEEP_QUANTUM: Duration = Duration::from_secs(1);
 impl View<'_> {
     /// The order of eviction.
     pub(super) fn rank(&self, slot: usize) -> Rank {
-        if self.entry(slot).is_tombstone() {
-            self.fate(slot).deadline().as_millis()
+        let fate = self.fate(slot);
+        if !self.entry(slot).is_tombstone() {
+            1 << 62 | self.seen(slot).at().as_millis()
+        } else if fate.reason() == Reason::Superseded {
+            1 << 63 | fate.deadline().as_millis()
         } else {
-            1 << 63 | self.seen(slot).at().as_millis()
+            fate.deadline().as_millis()
         }
     }
 

@@ -108,10 +108,10 @@ impl Seen {
         Seen(at.as_millis() << 16 | self.0 & 0xffff)
     }
 
-    /// Whether the idle timeout may have passed by more than `grace`.
+    /// Whether the idle timeout may have passed by more than `grace`. The largest hint stands for all longer timeouts.
     pub(super) fn may_be_idle(self, now: Timestamp, grace: Duration) -> bool {
         let hint = self.0 & 0xffff;
-        hint != 0xffff && now.since(self.at()) > Duration::from_secs(hint) + grace
+        now.since(self.at()) > Duration::from_secs(hint) + grace
     }
 }
 

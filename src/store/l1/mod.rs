@@ -96,28 +96,23 @@ impl<'m, L: WriteLock> Table<'m, L> {
     ///
     /// # Errors
     /// As [`Table::attach`], and when the lock is not to be had.
-    pub fn recover(words: &'m [AtomicU64], lock: L, now: Timestamp) -> Result<(Self, Recovery), AttachError> {
+    pub fn recover(words: &'m [AtomicU64], lock: L) -> Result<(Self, Recovery), AttachError> {
         let table = Self::attach(words, lock)?;
         let guard = table.lock.lock()?;
         // A repair would trust the slabs' classes, which are yet to be judged; recovery does its work, and more.
         table.view.mem.store(at::INTENT, 0);
-        let recovery = Writer::run(&table.view, |writer| writer.recover(now));
+        let recovery = Writer::run(&table.view, |writer| writer.recover());
         drop(guard);
         Ok((table, recovery))
     }
 
     /// Copies the live records and the tombstones of `other`, as they stand. What is here already, or too large, is
-    /// left out. Returns how many were copied.
+    /// left out; what does not fit evicts what is here in the usual order, which the figures of this table then tell.
     ///
     /// # Errors
     /// When the lock is not to be had, or the table is full.
-    pub fn import_from<M: WriteLock>(
-        &self,
-        other: &Table<'_, M>,
-        now: Timestamp,
-    ) -> Result<usize, TableError> {
+    pub fn import_from<M: WriteLock>(&self, other: &Table<'_, M>, now: Timestamp) -> Result<(), TableError> {
         let mut payload = Vec::new();
-        let mut copied = 0;
         for slot in 0..other.view.map.slots {
             let entry = other.view.entry(slot);
             let key = other.view.head(entry).key;
@@ -133,12 +128,11 @@ impl<'m, L: WriteLock> Table<'m, L> {
             }
             let (seen, head) = (Seen::from_word(found.seen), found.head.without_class());
             match self.write(|writer| writer.insert(head, &payload, seen, fate, now))? {
-                Ok(_) => copied += 1,
-                Err(TableError::Exists) => {}
+                Ok(_) | Err(TableError::Exists) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(copied)
+        Ok(())
     }
 
     /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. Takes no lock.
@@ -154,6 +148,11 @@ impl<'m, L: WriteLock> Table<'m, L> {
             sealed.clear();
         }
         lookup
+    }
+
+    /// As [`Table::load`], for what became of a session only: copies nothing out and counts nothing.
+    pub fn peek(&self, key: &Key, now: Timestamp) -> Lookup {
+        self.lookup(&key.words(), now, &mut Vec::new())
     }
 
     fn lookup(&self, key: &[u64; 4], now: Timestamp, sealed: &mut Vec<u8>) -> Lookup {
@@ -181,6 +180,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
             return Lookup::Found(Found {
                 created: from,
                 deadline,
+                born_deadline: head.deadline(),
+                ends_as: fate.reason(),
                 idle: head.idle(),
                 last_seen: seen.at(),
                 slot: Slot { number, entry: copied.entry.word() },
@@ -239,7 +240,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
     /// not here.
     pub fn end(&self, key: &Key, tombstone: Tombstone, now: Timestamp) -> Result<bool, TableError> {
         let head = Head::of_tombstone(key, &tombstone);
-        let fate = Fate::new(tombstone.until, tombstone.reason);
+        let fate = recover::tombstone_fate(&head);
         self.write(|writer| {
             let ended = match writer.find(&head.key) {
                 Some(slot) if writer.entry(slot).is_tombstone() => return Ok(false),

@@ -23,6 +23,10 @@ pub struct Found {
     pub created: Timestamp,
     /// When it ends at the latest, as it stands now.
     pub deadline: Timestamp,
+    /// When it was to end at the latest when it was stored.
+    pub born_deadline: Timestamp,
+    /// The reason that will be told once the deadline has passed: [`Reason::Superseded`] during the grace.
+    pub ends_as: Reason,
     /// Its idle timeout. The table does not judge idleness; its caller does.
     pub idle: Duration,
     /// When it was last seen, to within a second.

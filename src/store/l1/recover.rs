@@ -19,7 +19,7 @@ impl Writer<'_, '_> {
     }
 
     /// Judges every entry and rebuilds the rest. Trusts the header's first line only.
-    pub(super) fn recover(&self, now: Timestamp) -> Recovery {
+    pub(super) fn recover(&self) -> Recovery {
         let mut payload = Vec::new();
         for slab in 0..self.map.slabs {
             self.mem.store(self.map.descriptor(slab), 0);
@@ -27,11 +27,12 @@ impl Writer<'_, '_> {
         let mut dropped = 0;
         for slot in 0..self.map.slots {
             let entry = self.entry(slot);
-            if !entry.is_empty() && !self.admit(slot, entry, now, &mut payload) {
+            if !entry.is_empty() && !self.admit(slot, entry, &mut payload) {
                 self.mem.publish(self.map.entry(slot), Entry::EMPTY.word());
                 dropped += 1;
             }
         }
+        dropped += self.drop_doubles();
         dropped += self.rebuild();
         self.mem.add(at::DROPPED, dropped as u64);
         let tombstones = self.mem.load(at::TOMBSTONES) as usize;
@@ -39,7 +40,7 @@ impl Writer<'_, '_> {
     }
 
     /// Whether an entry is right in every respect that can be told. The first one of a slab states its size class.
-    fn admit(&self, slot: usize, entry: Entry, now: Timestamp, payload: &mut Vec<u8>) -> bool {
+    fn admit(&self, slot: usize, entry: Entry, payload: &mut Vec<u8>) -> bool {
         let chunk = entry.chunk();
         let Some(slab) = self.map.slab_of(chunk) else { return false };
         let head = self.head(entry);
@@ -68,11 +69,33 @@ impl Writer<'_, '_> {
                 return false;
             }
         }
-        // Last seen in the future would make a session immortal; there it says "now".
-        let seen = self.seen(slot).at().min(now);
+        // A mark may lie in the future of a clock that is wrong at boot, and must not be lost to it. But never past the
+        // deadline.
+        let seen = self.seen(slot).at().min(head.deadline());
         self.mem.store(self.map.seen(slot), Seen::new(seen, head.idle()).word());
         self.set_slab(slab, class, 0);
         true
+    }
+
+    /// Drops all but one entry of each key: pages that were written back at different times may hold an old record beside
+    /// its tombstone. The tombstone stays. All entries have been admitted. Returns how many it dropped.
+    fn drop_doubles(&self) -> usize {
+        let mut dropped = 0;
+        for slot in 0..self.map.slots {
+            let entry = self.entry(slot);
+            if entry.is_empty() {
+                continue;
+            }
+            let key = self.head(entry).key;
+            for other in self.candidates(&key).filter(|&other| other != slot) {
+                let double = self.entry(other);
+                if self.head(double).key == key && (entry.is_tombstone() || !double.is_tombstone()) {
+                    self.mem.publish(self.map.entry(other), Entry::EMPTY.word());
+                    dropped += 1;
+                }
+            }
+        }
+        dropped
     }
 
     /// Rebuilds all bookkeeping from the index and the slabs' classes, and drops entries that contradict these.
@@ -159,9 +182,11 @@ impl Writer<'_, '_> {
     }
 }
 
-/// The fate of a tombstone, as its chunk tells it.
+/// The fate of a tombstone, as its chunk tells it. That of one that ends a line says [`Reason::Superseded`], which is the
+/// reason of no tombstone, so that a scan can tell without a look at the chunk.
 pub(super) fn tombstone_fate(head: &Head) -> Fate {
-    Fate::new(head.deadline(), head.facts.reason().unwrap_or(Reason::Logout))
+    let reason = head.facts.reason().unwrap_or(Reason::Logout);
+    Fate::new(head.deadline(), if head.facts.ends_line() { Reason::Superseded } else { reason })
 }
 
 impl View<'_> {

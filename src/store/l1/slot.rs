@@ -91,17 +91,24 @@ pub(super) struct Head {
     pub(super) checksum: u64,
 }
 
-/// One word: payload bytes (bits 0 to 31), node (32 to 47), reason (48 to 55, zero for a record), size class (56 to 63).
+/// One word: payload bytes (bits 0 to 30), whether a tombstone ends a line (31), node (32 to 47), reason (48 to 55, zero
+/// for a record), size class (56 to 63).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Facts(pub(super) u64);
 
 impl Facts {
+    const LINE: u64 = 1 << 31;
+
     pub(super) const fn len(self) -> usize {
-        (self.0 & 0xffff_ffff) as usize
+        (self.0 & 0x7fff_ffff) as usize
     }
 
     pub(super) fn reason(self) -> Option<Reason> {
         Reason::from_code((self.0 >> 48) as u8)
+    }
+
+    pub(super) const fn ends_line(self) -> bool {
+        self.0 & Self::LINE != 0
     }
 
     pub(super) const fn is_tombstone(self) -> bool {
@@ -132,7 +139,11 @@ impl Head {
     pub(super) fn of_tombstone(key: &Key, tombstone: &Tombstone) -> Self {
         let mut head = Head {
             key: key.words(),
-            facts: Facts(u64::from(tombstone.reason.code()) << 48 | u64::from(tombstone.node) << 32),
+            facts: Facts(
+                u64::from(tombstone.reason.code()) << 48
+                    | u64::from(tombstone.node) << 32
+                    | if tombstone.ends_line { Facts::LINE } else { 0 },
+            ),
             from: tombstone.at.as_millis(),
             until: tombstone.until.as_millis(),
             idle: 0,

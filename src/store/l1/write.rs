@@ -125,6 +125,9 @@ impl<'v, 'm> Writer<'v, 'm> {
         // Only now, because the allocation may have moved the record.
         let old = self.entry(slot);
         self.mem.publish(self.map.entry(slot), Entry::new(&head.key, chunk.at, true).word());
+        // No reader may take the tombstone's fate for the record's: who sees this fate sees the new entry. Partner: the
+        // acquire fence in `read`, before it looks at the entry again.
+        fence(Ordering::Release);
         self.mem.store(self.map.fate(slot), fate.word());
         self.mem.sub(at::LIVE, 1);
         self.mem.add(at::TOMBSTONES, 1);

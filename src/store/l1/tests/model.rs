@@ -74,11 +74,13 @@ impl Model<'_> {
                 assert!(*deadline <= now);
                 assert_eq!(gone, Gone { reason: *reason, at: *deadline });
             }
-            (Some(State::Alive { created, deadline, idle, seen, len, .. }), Lookup::Found(found)) => {
-                assert!(*deadline > now);
+            (Some(State::Alive { created, deadline, reason, idle, seen, len, .. }), Lookup::Found(found)) => {
+                assert!(*deadline > now && found.born_deadline >= *deadline);
                 let expected = Found {
                     created: *created,
                     deadline: *deadline,
+                    born_deadline: found.born_deadline,
+                    ends_as: *reason,
                     idle: *idle,
                     last_seen: *seen,
                     slot: found.slot,
@@ -150,7 +152,8 @@ impl Model<'_> {
                 let buried = matches!(load(&self.table, n, now), Lookup::Absent(Some(_)))
                     && matches!(self.states.get(&n), Some(State::Ended { .. }));
                 let until = now.after(Duration::from_millis(keep));
-                let tombstone = Tombstone { reason: Reason::Logout, node: 0, at: now, until };
+                let tombstone =
+                    Tombstone { reason: Reason::Logout, node: 0, at: now, until, ends_line: false };
                 assert_eq!(self.table.end(&key(n), tombstone, now), Ok(there));
                 if !buried {
                     self.states.insert(n, State::Ended { tombstone });
@@ -181,7 +184,7 @@ fn run(geometry: Geometry, tight: bool, keys: u64, ops: Vec<Op>) -> Stats {
     assert_eq!(model.table.check(), Ok(()));
     let stats = model.table.stats();
     // What is there also proves itself.
-    let (_, recovery) = TestTable::recover(&words, ProcessLock::new(), model.now).unwrap();
+    let (_, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
     assert_eq!(recovery.dropped, 0);
     assert_eq!(recovery.kept as u64, stats.live + stats.tombstones);
     stats

@@ -29,17 +29,40 @@ fn is_right(table: &TestTable<'_>, n: u64) -> bool {
 
 fn error_of(words: &[AtomicU64]) -> Option<AttachError> {
     let attached = TestTable::attach(words, ProcessLock::new()).err();
-    assert_eq!(attached, TestTable::recover(words, ProcessLock::new(), T0).err());
+    assert_eq!(attached, TestTable::recover(words, ProcessLock::new()).err());
     attached
 }
 
 #[test]
 fn a_sound_table_is_kept_whole() {
     let words = sample(smallest(1000));
-    let (table, recovery) = TestTable::recover(&words, ProcessLock::new(), T0).unwrap();
+    let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
     let expected = Recovery { kept: COUNT as usize, tombstones: COUNT as usize / 10, dropped: 0 };
     assert_eq!(recovery, expected);
     assert!((0..COUNT).all(|n| is_right(&table, n)));
+    assert_eq!(table.check(), Ok(()));
+}
+
+#[test]
+fn of_a_record_and_its_tombstone_the_tombstone_is_kept() {
+    let words = sample(smallest(1000));
+    let (table, _) = TestTable::recover(&words, ProcessLock::new()).unwrap();
+    let (view, lost) = (&table.view, key(1).words());
+    let slot = view.find(&lost).unwrap();
+    let kept =
+        [view.map.entry(slot), view.map.seen(slot), view.map.fate(slot)].map(|word| view.mem.load(word));
+    // As if the pages of the record were written back before it went, and those of its tombstone afterwards.
+    view.mem.store(view.map.entry(slot), 0);
+    table.end(&key(1), tombstone(T0), T0).unwrap();
+    let home = view.slots_of(&lost).find(|&slot| view.entry(slot).is_empty()).unwrap();
+    for (word, value) in
+        [view.map.entry(home), view.map.seen(home), view.map.fate(home)].into_iter().zip(kept)
+    {
+        view.mem.store(word, value);
+    }
+    let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
+    assert_eq!(recovery.dropped, 1);
+    assert!(matches!(load(&table, 1, T0), Lookup::Absent(Some(_))));
     assert_eq!(table.check(), Ok(()));
 }
 
@@ -63,13 +86,15 @@ fn what_is_no_table_of_ours_is_refused_by_name() {
 }
 
 #[test]
-fn a_mark_from_the_future_says_now() {
+fn a_mark_from_the_future_ends_at_the_deadline() {
     let words = sample(smallest(1000));
-    let earlier = T0.before(HOUR);
-    let (table, recovery) = TestTable::recover(&words, ProcessLock::new(), earlier).unwrap();
+    let (table, _) = TestTable::recover(&words, ProcessLock::new()).unwrap();
+    let slot = table.view.find(&key(1).words()).unwrap();
+    table.view.mem.store(table.view.map.seen(slot), Seen::new(Timestamp::MAX, HOUR / 2).word());
+    let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
     assert_eq!(recovery.dropped, 0);
-    let Lookup::Found(found) = load(&table, 1, earlier) else { panic!() };
-    assert_eq!(found.last_seen, earlier);
+    let Lookup::Found(found) = load(&table, 1, T0) else { panic!() };
+    assert_eq!(found.last_seen, found.born_deadline);
 }
 
 #[test]
@@ -81,7 +106,7 @@ fn noise_behind_a_sound_header_is_dropped_and_the_table_is_of_use() {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         word.store(noise, Ordering::Relaxed);
     }
-    let (table, recovery) = TestTable::recover(&words, ProcessLock::new(), T0).unwrap();
+    let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
     assert_eq!(recovery.kept, 0);
     assert!(recovery.dropped > 1000);
     assert_eq!(table.check(), Ok(()));
@@ -95,7 +120,7 @@ fn an_entry_that_points_at_another_ones_record_is_dropped() {
     let table = TestTable::attach(&words, ProcessLock::new()).unwrap();
     let [one, other] = [1, 2].map(|n| table.view.map.entry(table.view.find(&key(n).words()).unwrap()));
     words[one].store(words[other].load(Ordering::Relaxed), Ordering::Relaxed);
-    let (table, recovery) = TestTable::recover(&words, ProcessLock::new(), T0).unwrap();
+    let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
     assert_eq!((recovery.kept, recovery.dropped), (COUNT as usize - 1, 1));
     assert!((2..COUNT).all(|n| is_right(&table, n)));
 }
@@ -120,7 +145,7 @@ proptest! {
                 words[word].fetch_xor(*flip, Ordering::Relaxed);
             }
         }
-        let (table, recovery) = TestTable::recover(&words, ProcessLock::new(), T0).unwrap();
+        let (table, recovery) = TestTable::recover(&words, ProcessLock::new()).unwrap();
         let wrong = (0..COUNT).filter(|&n| !is_right(&table, n)).count();
         prop_assert!(wrong <= places.len());
         prop_assert!(recovery.kept + wrong == COUNT as usize, "{:?}, {} wrong", recovery, wrong);

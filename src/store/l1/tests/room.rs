@@ -191,3 +191,32 @@ fn a_table_in_use_sweeps_itself() {
     }
     assert_eq!(table.stats().live, rounds);
 }
+
+#[test]
+fn a_tombstone_that_ends_a_line_outlives_every_session() {
+    let geometry = smallest(4000);
+    let words = memory(geometry);
+    let table = TestTable::format(&words, ProcessLock::new(), geometry, T0);
+    let fits = capacity(geometry, 3000);
+    table.end(&key(fits), Tombstone { ends_line: true, ..tombstone(T0) }, T0).unwrap();
+    table.end(&key(fits + 1), tombstone(T0), T0).unwrap();
+    for n in 0..fits {
+        create(&table, n, 3000, T0).unwrap();
+    }
+    assert!(table.stats().evicted_live > 0, "the table is full");
+    assert!(matches!(load(&table, fits, T0), Lookup::Absent(Some(_))), "kept");
+    assert_eq!(load(&table, fits + 1, T0), Lookup::Absent(None), "evicted");
+}
+
+#[test]
+fn a_long_idle_timeout_is_swept_like_any_other() {
+    let geometry = smallest(1000);
+    let words = memory(geometry);
+    let table = TestTable::format(&words, ProcessLock::new(), geometry, T0);
+    for (n, idle) in [(1, 18 * HOUR), (2, 24 * HOUR), (3, 72 * HOUR)] {
+        let deadline = T0.after(720 * HOUR);
+        table.create(&Record { idle, deadline, ..record(key(n), b"x", T0) }, T0).unwrap();
+    }
+    assert_eq!(table.purge(T0.after(48 * HOUR)), Ok(2));
+    assert_eq!(table.stats().live, 1);
+}
