@@ -119,8 +119,10 @@ mod httpd {
         println!("cargo::rerun-if-env-changed=APXS");
         let apxs = env::var("APXS").unwrap_or_else(|_| "apxs".into());
         let mut flags = vec![format!("-I{}", ask(&apxs, &["-q", "INCLUDEDIR"]).join(" "))];
-        flags.extend(ask("apr-1-config", &["--includes", "--cppflags"]));
-        flags.extend(ask("apu-1-config", &["--includes"]));
+        // The tools of the very APR that this httpd was built with.
+        let [apr, apu] = ["APR_CONFIG", "APU_CONFIG"].map(|name| ask(&apxs, &["-q", name]).join(" "));
+        flags.extend(ask(&apr, &["--includes", "--cppflags"]));
+        flags.extend(ask(&apu, &["--includes"]));
 
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
         bind(&flags, &out.join("bindings.rs"));
@@ -129,8 +131,8 @@ mod httpd {
         // httpd unloads and reloads modules at each restart; cleanups of ours may still be registered then.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
         // A process that loads the module has APR already; test binaries link it themselves.
-        for tool in ["apr-1-config", "apu-1-config"] {
-            for flag in ask(tool, &["--link-ld"]) {
+        for tool in [apr, apu] {
+            for flag in ask(&tool, &["--link-ld"]) {
                 if let Some(dir) = flag.strip_prefix("-L") {
                     println!("cargo::rustc-link-search=native={dir}");
                 } else if let Some(name) = flag.strip_prefix("-l") {

@@ -21,7 +21,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The name of the mutex for httpd's `Mutex` directive.
 pub(super) const MUTEX: &std::ffi::CStr = c"session-cluster";
@@ -245,7 +246,14 @@ fn lock_file(path: &str) -> Result<File, String> {
     if !file.metadata().map_err(|e| cannot_open(path, &e))?.is_file() {
         return Err(format!("SC0107: {path} is not a regular file: name another"));
     }
-    match file.try_lock() {
+    let patience = Instant::now() + Duration::from_secs(3);
+    let mut lock = file.try_lock();
+    while matches!(lock, Err(TryLockError::WouldBlock)) && Instant::now() < patience {
+        // The last children of a server that is just stopping, perhaps.
+        thread::sleep(Duration::from_millis(50));
+        lock = file.try_lock();
+    }
+    match lock {
         // Another server may have put a new file under the name meanwhile: the lock is then on nothing.
         Ok(())
             if fs::metadata(path).ok().map(|now| now.ino()) == file.metadata().ok().map(|had| had.ino()) =>
@@ -254,7 +262,7 @@ fn lock_file(path: &str) -> Result<File, String> {
         }
         Ok(()) => Err(format!("SC0107: {path} was replaced while it was opened: start again")),
         Err(TryLockError::WouldBlock) => Err(format!(
-            "SC0114: {path} is in use by another httpd: give each server a table file of its own"
+            "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: give each server a table file of its own, or wait for them"
         )),
         Err(TryLockError::Error(e)) => Err(cannot_open(path, &e)),
     }

@@ -58,7 +58,8 @@ pub struct Created {
     pub evicted_live: u32,
 }
 
-/// Why the table did not do what was asked. Nothing was changed then.
+/// Why the table did not do what was asked. No session was begun, ended or retired then; a create that found no room may
+/// have evicted others for nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {

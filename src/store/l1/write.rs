@@ -14,7 +14,8 @@ use std::time::Duration;
 /// How long a record past its time is kept, unless its space is needed, so that its visitor can be told the reason.
 pub(super) const LINGER: Duration = Duration::from_secs(3600);
 
-/// The table in the hands of the holder of its lock. Never loops without bound, allocates, logs or does I/O.
+/// The table in the hands of the holder of its lock. Never loops without bound, logs or does I/O, and allocates nothing
+/// (a recovery, which nobody waits for, has a buffer).
 pub(super) struct Writer<'v, 'm>(&'v View<'m>);
 
 impl<'m> Deref for Writer<'_, 'm> {
