@@ -28,6 +28,8 @@ pub trait Module: Sized + 'static {
     type Dir: Config;
     /// What the module keeps with a request.
     type State: 'static;
+    /// What the module keeps with a connection, whose requests different threads may handle, one after the other.
+    type Connection: Default + Send + 'static;
 
     /// The exported record of this module.
     fn record() -> *mut sys::module;
@@ -277,6 +279,27 @@ pub fn keep<M: Module>(r: Request<'_>, state: M::State) -> &M::State {
     unsafe { sys::ap_set_module_config(vector, M::record(), place.cast()) };
     // SAFETY: just written, and nobody has a mutable view of it.
     unsafe { &*place }
+}
+
+/// What the module keeps with the connection that `r` came by.
+#[must_use]
+pub fn kept_with_connection<M: Module>(r: Request<'_>) -> &M::Connection {
+    // SAFETY: the request is live.
+    let connection = unsafe { (*r.as_raw()).connection };
+    // SAFETY: a request's connection outlives it.
+    let connection = unsafe { &*connection };
+    // SAFETY: the vector belongs to the connection, and the record is ours.
+    let kept = unsafe { sys::ap_get_module_config(connection.conn_config, M::record()) };
+    if kept.is_null() {
+        // SAFETY: the connection's pool, in which all that is kept with it lives.
+        let place = unsafe { Pool::from_raw(connection.pool) }.place_raw(M::Connection::default());
+        // SAFETY: as above; `place` lives as long as the connection.
+        unsafe { sys::ap_set_module_config(connection.conn_config, M::record(), place.cast()) };
+        // SAFETY: just written, and nobody has a mutable view of it.
+        return unsafe { &*place };
+    }
+    // SAFETY: what the branch above put there.
+    unsafe { &*kept.cast::<M::Connection>() }
 }
 
 unsafe extern "C" fn create_dir<M: Module>(pool: *mut sys::apr_pool_t, _dir: *mut c_char) -> *mut c_void {

@@ -29,6 +29,7 @@ impl Module for SessionCluster {
     type Server = config::ServerConfig;
     type Dir = config::DirConfig;
     type State = visit::Visit;
+    type Connection = visit::Remembered;
 
     fn record() -> *mut sys::module {
         &raw mut crate::session_cluster_module

@@ -98,6 +98,11 @@ impl VirtualHost {
         &self.table
     }
 
+    /// Its realm.
+    pub(super) fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
     /// Its session cookie.
     pub(super) fn cookie(&self) -> &CookieSpec {
         &self.cookie

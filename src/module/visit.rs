@@ -6,23 +6,28 @@ use super::answer;
 use super::runtime::VirtualHost;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::ffi::hooks::RequestHook;
-use crate::ffi::http_config::{keep, kept, server_config};
+use crate::ffi::http_config::{keep, kept, kept_with_connection, server_config};
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session;
 use crate::session::cookie::{MAX_CANDIDATES, Stripped};
 use crate::session::id::SessionId;
 use crate::session::payload::Payload;
+use crate::session::realm::Realm;
 use crate::session::sessions::{Begun, Resumed, Session, SessionError};
 use crate::store::tombstone::Reason;
 use arrayvec::ArrayVec;
+use constant_time_eq::constant_time_eq;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What is known of a visit so far.
 pub struct Visit {
     https: bool,
     /// The ids that the cookies hold.
     ids: ArrayVec<SessionId, MAX_CANDIDATES>,
+    /// The session that the request before it on the same connection had, if it shows the same cookie and no other.
+    remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
     known: RefCell<Option<Known>>,
 }
@@ -31,7 +36,7 @@ pub struct Visit {
 #[derive(Clone)]
 pub(super) enum Known {
     /// It lives.
-    Found(Rc<Session>),
+    Found(Arc<Session>),
     /// There is none, or none any more; with the reason if there is one to tell.
     Absent(Option<Reason>),
     /// Nobody can tell at the moment. Not the same as absent.
@@ -52,17 +57,27 @@ impl Visit {
 
     /// Reads the cookie of a request and takes it out, so that no application, backend or log ever sees a session id.
     fn take(r: Request<'_>, host: &VirtualHost) -> Visit {
-        let mut ids = ArrayVec::new();
-        let https = r.is_https();
+        let mut visit =
+            Visit { https: r.is_https(), ids: ArrayVec::new(), remembered: None, known: RefCell::new(None) };
         if let Some(header) = r.headers_in().get(c"Cookie") {
-            ids.extend(host.cookie().find(https, header).filter_map(SessionId::from_cookie_value));
+            let mut cookies = host.cookie().find(visit.https, header);
+            if let (Some(cookie), None) = (cookies.next(), cookies.next()) {
+                visit.remembered = kept_with_connection::<SessionCluster>(r).recall(host, cookie);
+            }
+            match &visit.remembered {
+                Some(session) => visit.ids.push(session.id().clone()),
+                None => {
+                    let cookies = host.cookie().find(visit.https, header);
+                    visit.ids.extend(cookies.filter_map(SessionId::from_cookie_value));
+                }
+            }
             match host.cookie().strip(header) {
                 Stripped::Unchanged => {}
                 Stripped::Empty => r.headers_in().unset(c"Cookie"),
                 Stripped::Changed(rest) => r.headers_in().set_bytes(c"Cookie", &rest),
             }
         }
-        Visit { https, ids, known: RefCell::new(None) }
+        visit
     }
 
     /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
@@ -72,10 +87,20 @@ impl Visit {
         }
         let now = Timestamp::from_millis(r.first().time_ms());
         let sessions = host.sessions();
+        if let Some(session) =
+            self.remembered.as_ref().filter(|session| sessions.resumes_unchanged(session, now))
+        {
+            let known = Known::Found(Arc::clone(session));
+            *self.known.borrow_mut() = Some(known.clone());
+            return known;
+        }
         let mut known = Known::Absent(None);
         for id in &self.ids {
             match sessions.resume(id, now) {
                 Ok(Resumed::Found(session)) => {
+                    if self.ids.len() == 1 {
+                        kept_with_connection::<SessionCluster>(r).remember(host, &session);
+                    }
                     known = Known::Found(session);
                     break;
                 }
@@ -92,9 +117,9 @@ impl Visit {
     }
 
     /// The session, if it was looked up in this visit and lives.
-    pub(super) fn known_session(&self) -> Option<Rc<Session>> {
+    pub(super) fn known_session(&self) -> Option<Arc<Session>> {
         match &*self.known.borrow() {
-            Some(Known::Found(session)) => Some(Rc::clone(session)),
+            Some(Known::Found(session)) => Some(Arc::clone(session)),
             _ => None,
         }
     }
@@ -117,7 +142,7 @@ impl Visit {
         answer::alarm_if_evicting(r, host.table(), &begun);
         let Begun { session, .. } = begun;
         self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
-        *self.known.borrow_mut() = Some(Known::Found(Rc::new(session)));
+        *self.known.borrow_mut() = Some(Known::Found(Arc::new(session)));
         Ok(())
     }
 
@@ -178,6 +203,36 @@ impl Visit {
         }
         r.err_headers_out().add(c"Set-Cookie", cookie);
         r.err_headers_out().set(c"Cache-Control", "no-store");
+    }
+}
+
+/// The session that the last request on a connection had. A browser sends many requests by one connection, all with the
+/// same cookie, and need not have it digested, opened and decoded each time: that it is as it was is seen in the table.
+#[derive(Default)]
+pub struct Remembered(RefCell<Option<Memory>>);
+
+struct Memory {
+    realm: Realm,
+    cookie: String,
+    session: Arc<Session>,
+}
+
+impl Remembered {
+    /// The session, if `cookie` is that of the last request. In constant time: other people's requests may come by the
+    /// same connection, from a proxy.
+    fn recall(&self, host: &VirtualHost, cookie: &[u8]) -> Option<Arc<Session>> {
+        let memory = self.0.borrow();
+        let memory = memory.as_ref()?;
+        let same = constant_time_eq(memory.cookie.as_bytes(), cookie) && memory.realm == *host.realm();
+        same.then(|| Arc::clone(&memory.session))
+    }
+
+    fn remember(&self, host: &VirtualHost, session: &Arc<Session>) {
+        *self.0.borrow_mut() = Some(Memory {
+            realm: host.realm().clone(),
+            cookie: session.id().to_text(),
+            session: Arc::clone(session),
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A realm. Holds no secret: all secrecy comes from the session id.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Realm([u8; 32]);
 
 impl Realm {

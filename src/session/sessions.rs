@@ -7,10 +7,10 @@ use super::policy::Policy;
 use super::realm::{Derived, Realm};
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
-use crate::store::l1::{Lookup, Table, TableError, WriteLock};
+use crate::store::l1::{Lookup, Slot, Table, TableError, WriteLock};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The sessions of one virtual host: its realm and policy over the host's table.
@@ -31,6 +31,8 @@ pub struct Session {
     born_deadline: Timestamp,
     superseded: bool,
     idle: Duration,
+    /// Where it was found; `None` for one that was just begun.
+    slot: Option<Slot>,
 }
 
 /// A session that was just begun.
@@ -44,7 +46,7 @@ pub struct Begun {
 /// The outcome of a resume, when the store could tell.
 pub enum Resumed {
     /// The session lives.
-    Found(Rc<Session>),
+    Found(Arc<Session>),
     /// There is no such session, or no longer; with the reason if one is known.
     Absent(Option<Reason>),
 }
@@ -129,7 +131,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(Some(reason)));
         }
         self.table.touch(found.slot, now);
-        Ok(Resumed::Found(Rc::new(Session {
+        Ok(Resumed::Found(Arc::new(Session {
             id: id.clone(),
             key,
             payload,
@@ -138,7 +140,25 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             born_deadline: found.born_deadline,
             superseded: found.ends_as == Reason::Superseded,
             idle: found.idle,
+            slot: Some(found.slot),
         })))
+    }
+
+    /// Whether a session that was resumed before is still as it was, and may be used for another visit. False when
+    /// anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
+    #[must_use]
+    pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> bool {
+        let Some(slot) = session.slot else { return false };
+        let Some(last_seen) = self.table.unchanged(&slot) else { return false };
+        let line_goes_on = || match session.payload.origin {
+            Some(origin) => matches!(self.end_of_line(&Key::new(origin), now), Ok(None)),
+            None => true,
+        };
+        let lives = session.deadline > now && now.since(last_seen) <= session.idle && line_goes_on();
+        if lives {
+            self.table.touch(slot, now);
+        }
+        lives
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
@@ -217,7 +237,8 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let record = Record { key, created, deadline, last_seen, idle, sealed: &sealed };
         let evicted_live = self.table.create(&record, now)?.evicted_live;
         let (born_deadline, superseded) = (deadline, false);
-        let session = Session { id, key, payload, created, deadline, born_deadline, superseded, idle };
+        let session =
+            Session { id, key, payload, created, deadline, born_deadline, superseded, idle, slot: None };
         Ok(Begun { session, evicted_live })
     }
 }
@@ -323,6 +344,38 @@ mod tests {
             assert!(!sessions.end(&session, Reason::Admin, after(4)).unwrap());
             assert_eq!(resume(sessions, session.id(), 5), Err(Some(Reason::Logout)));
             assert_eq!(resume(sessions, &SessionId::random().unwrap(), 5), Err(None));
+        });
+    }
+
+    #[test]
+    fn a_remembered_session_lives_no_longer_than_the_session() {
+        with_sessions(|sessions| {
+            let remembered = |id: &SessionId, at| match sessions.resume(id, after(at)).unwrap() {
+                Resumed::Found(session) => session,
+                Resumed::Absent(reason) => panic!("{reason:?}"),
+            };
+            let begun = || sessions.begin(&alice(), false, START).unwrap().session;
+            let ended = remembered(begun().id(), 1);
+            assert!(sessions.resumes_unchanged(&ended, after(2)));
+            sessions.end(&ended, Reason::Logout, after(3)).unwrap();
+            assert!(!sessions.resumes_unchanged(&ended, after(3)));
+
+            let superseded = remembered(begun().id(), 1);
+            let new = sessions.supersede(&superseded, &alice(), after(2)).unwrap().session;
+            assert!(!sessions.resumes_unchanged(&superseded, after(3)), "its deadline has moved");
+            let new = remembered(new.id(), 3);
+            sessions.end(&superseded, Reason::Logout, after(4)).unwrap();
+            assert!(!sessions.resumes_unchanged(&new, after(4)), "its line has ended");
+
+            let idle = remembered(begun().id(), 1);
+            assert!(sessions.resumes_unchanged(&idle, after(29 * 60)), "a visit");
+            assert!(sessions.resumes_unchanged(&idle, after(58 * 60)), "which counts");
+            assert!(!sessions.resumes_unchanged(&idle, after(89 * 60)));
+            let old = remembered(begun().id(), 1);
+            for minute in (20..720).step_by(20) {
+                assert!(sessions.resumes_unchanged(&old, after(minute * 60)), "{minute}");
+            }
+            assert!(!sessions.resumes_unchanged(&old, after(12 * 3600)));
         });
     }
 

@@ -150,6 +150,25 @@ impl<'m, L: WriteLock> Table<'m, L> {
         lookup
     }
 
+    /// When the record in that slot was last seen, if it is the very one that was found there, with the same deadline; that
+    /// it has not passed is for the caller to see. `None` when anything has changed: [`Table::load`] then tells what. Takes
+    /// no lock, and counts as a load when it succeeds.
+    pub fn unchanged(&self, slot: &Slot) -> Option<Timestamp> {
+        let view = &self.view;
+        let (entry, chunk) = (view.map.entry(slot.number), Entry::from_word(slot.entry).chunk());
+        // The entry first. Partner: the release store that publishes one. If the same word stands there for another
+        // record by now, that record's stamp was written before it, and is not the old one.
+        let same = view.mem.load_acquire(entry) == slot.entry
+            && view.mem.load_acquire(chunk) == slot.stamp
+            && view.mem.load(view.map.fate(slot.number)) == slot.fate;
+        let seen = view.seen(slot.number).at();
+        if !same {
+            return None;
+        }
+        view.count(Counter::Hits);
+        Some(seen)
+    }
+
     /// As [`Table::load`], for what became of a session only: copies nothing out and counts nothing.
     pub fn peek(&self, key: &Key, now: Timestamp) -> Lookup {
         self.lookup(&key.words(), now, &mut Vec::new())
@@ -184,7 +203,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
                 ends_as: fate.reason(),
                 idle: head.idle(),
                 last_seen: seen.at(),
-                slot: Slot { number, entry: copied.entry.word() },
+                slot: Slot { number, entry: copied.entry.word(), stamp: copied.stamp, fate: copied.fate },
             });
         }
         if torn { Lookup::Torn } else { Lookup::Absent(None) }

@@ -35,11 +35,13 @@ pub struct Found {
     pub slot: Slot,
 }
 
-/// Where a record lies in the index. Goes stale harmlessly.
+/// Where a record lies, and how it was when it was read. Goes stale harmlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     pub(super) number: usize,
     pub(super) entry: u64,
+    pub(super) stamp: u64,
+    pub(super) fate: u64,
 }
 
 /// What is known about the end of a session.

@@ -291,6 +291,8 @@ pub(super) enum Read {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Copied {
     pub(super) entry: Entry,
+    /// The chunk's; never used twice, so that it tells this record from every other that was or will be there.
+    pub(super) stamp: u64,
     pub(super) head: Head,
     pub(super) seen: u64,
     pub(super) fate: u64,
@@ -335,7 +337,7 @@ pub(super) fn read(
         }
         return match (ours, whole) {
             (false, _) => Read::Other,
-            (true, true) => Read::Is(Copied { entry, head, seen, fate }),
+            (true, true) => Read::Is(Copied { entry, stamp, head, seen, fate }),
             (true, false) => Read::Torn,
         };
     }
