@@ -8,6 +8,7 @@ mod harness;
 mod live {
     mod adopt;
     mod conf;
+    mod connection;
     mod cookies;
     mod deaths;
     mod directives;
