@@ -33,6 +33,7 @@ fn a_restart_under_load_loses_no_session(mpm: Mpm) {
     if mpm == Mpm::Event {
         // httpd's own race, see `Httpd::stop`; a restart under load meets it now and then, in either form.
         httpd.log.allow("exit signal Segmentation fault");
+        httpd.log.allow("AH03092");
         httpd.log.allow("AH03093");
     }
     let load = Load::start(&httpd, 3, 1);
