@@ -2,7 +2,7 @@
 //! a type that implements it makes a thunk for it, so that the body of every C function is one guarded call.
 
 use super::apr_pools::Pool;
-use super::http_config::Module;
+use super::http_config::{self, Module};
 use super::httpd::{Outcome, Request, Server, Status};
 use super::{guard, http_log, sys};
 use std::ffi::c_int;
@@ -179,7 +179,7 @@ unsafe extern "C" fn check_config<M: Module, L: Lifecycle>(
 }
 
 unsafe extern "C" fn post_config<M: Module, L: Lifecycle>(
-    _pconf: *mut sys::apr_pool_t,
+    pconf: *mut sys::apr_pool_t,
     _plog: *mut sys::apr_pool_t,
     _ptemp: *mut sys::apr_pool_t,
     s: *mut sys::server_rec,
@@ -192,7 +192,15 @@ unsafe extern "C" fn post_config<M: Module, L: Lifecycle>(
     }
     // SAFETY: httpd passes the main server.
     let s = unsafe { Server::from_raw(s) };
-    report::<M>(s, guard::run(|| L::post_config(s)))
+    // SAFETY: httpd passes the configuration's pool.
+    let pconf = unsafe { Pool::from_raw(pconf) };
+    report::<M>(
+        s,
+        guard::run(|| {
+            http_config::separate::<M>(pconf, s);
+            L::post_config(s)
+        }),
+    )
 }
 
 unsafe extern "C" fn child_init<M: Module, L: Lifecycle>(

@@ -259,6 +259,19 @@ pub fn server_config<M: Module>(s: Server<'_>) -> &M::Server {
     unsafe { &*config.cast::<M::Server>() }
 }
 
+/// Gives each virtual host a configuration of its own. httpd lets those in which no directive of the module stands share
+/// the main server's.
+pub(super) fn separate<M: Module>(pconf: Pool<'_>, main: Server<'_>) {
+    let shared = server_config::<M>(main);
+    for server in main.all().skip(1).filter(|&server| ptr::eq(server_config::<M>(server), shared)) {
+        let own = pconf.place_raw(M::Server::merge(shared, &M::Server::default()));
+        // SAFETY: the server is live.
+        let vector = unsafe { (*server.as_raw()).module_config };
+        // SAFETY: the vector belongs to the server, and the record is ours; no request is served yet.
+        unsafe { sys::ap_set_module_config(vector, M::record(), own.cast()) };
+    }
+}
+
 /// What the module keeps with `r`, once [`keep`] was called for it.
 #[must_use]
 pub fn kept<M: Module>(r: Request<'_>) -> Option<&M::State> {

@@ -39,7 +39,7 @@ pub(crate) struct Site {
     pub(crate) one_process: bool,
     before: String,
     conf: String,
-    pub(crate) files: Vec<(String, String)>,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Site {
@@ -73,8 +73,8 @@ impl Site {
     }
 
     /// Puts a file into the server root; scripts (`#!`) become executable.
-    pub(crate) fn file(mut self, path: &str, contents: &str) -> Self {
-        self.files.push((path.to_owned(), contents.to_owned()));
+    pub(crate) fn file(mut self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+        self.files.push((path.to_owned(), contents.as_ref().to_owned()));
         self
     }
 

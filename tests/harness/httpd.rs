@@ -76,10 +76,10 @@ impl Httpd {
         }
         static MODULES: OnceLock<String> = OnceLock::new();
         symlink(MODULES.get_or_init(|| conf::apxs("LIBEXECDIR")), self.path("modules")).unwrap();
-        self.write("passwords", &conf::passwords());
+        self.write("passwords", conf::passwords());
         self.write("htdocs/index.html", "front page\n");
         for page in ["app/index", "app/page", "open/page"] {
-            self.write(&format!("htdocs/{page}.html"), &format!("{page}\n"));
+            self.write(&format!("htdocs/{page}.html"), format!("{page}\n"));
         }
         for (path, contents) in &self.site.files {
             self.write(path, contents);
@@ -88,7 +88,7 @@ impl Httpd {
     }
 
     fn configure(&self) {
-        self.write("httpd.conf", &self.site.text(self.root.path(), self.port));
+        self.write("httpd.conf", self.site.text(self.root.path(), self.port));
     }
 
     /// Adds directives for the next start or restart.
@@ -104,11 +104,11 @@ impl Httpd {
         self.root.path().join(relative)
     }
 
-    pub(crate) fn write(&self, relative: &str, contents: &str) {
+    pub(crate) fn write(&self, relative: &str, contents: impl AsRef<[u8]>) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, contents).unwrap();
-        let mode = if contents.starts_with("#!") { 0o755 } else { 0o644 };
+        fs::write(&path, &contents).unwrap();
+        let mode = if contents.as_ref().starts_with(b"#!") { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
 

@@ -1,12 +1,14 @@
 //! `SessionClusterAdopt`: whatever authenticates the first request, the session answers from then on.
 
-use crate::harness::{Mpm, Site, on_each_mpm};
+use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_basic_login_becomes_a_session, a_weak_login_does_not_open_a_strong_door);
 
 /// `alice:wonderland` and `bob:wonderland`.
 const ALICE: (&str, &str) = ("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==");
 const BOB: (&str, &str) = ("Authorization", "Basic Ym9iOndvbmRlcmxhbmQ=");
+/// `bob:wrong`.
+const NOT_BOB: (&str, &str) = ("Authorization", "Basic Ym9iOndyb25n");
 const WRONG: (&str, &str) = ("Authorization", "Basic YWxpY2U6d3Jvbmc=");
 
 fn site(mpm: Mpm) -> Site {
@@ -118,4 +120,45 @@ fn a_page_that_asks_for_nobody_begins_no_session() {
     let httpd = site(Mpm::Event).conf("<Location /open>\nSessionClusterAdopt On\n</Location>").start();
     let page = httpd.browser().get_with("/open/page.html", &[ALICE]).expect(200);
     assert_eq!(page.header("Set-Cookie"), None);
+}
+
+#[test]
+fn a_user_whom_nothing_authenticated_is_not_adopted() {
+    let site = site(Mpm::Event)
+        .load(&["lua"])
+        .file("claim.lua", "function claim(r)\n  r.user = 'alice'\n  return apache2.DECLINED\nend\n")
+        .file("htdocs/claimed/page.html", "claimed\n");
+    let mut httpd = Httpd::new(site);
+    // mod_lua does not look for scripts in the server root.
+    let script = httpd.path("claim.lua");
+    httpd.reconfigure(|site| {
+        site.conf(&format!(
+            "<Location /claimed>\nLuaHookAccessChecker {} claim\nAuthType Basic\nAuthName A\n\
+             SessionClusterAdopt On\nRequire all granted\n</Location>",
+            script.display()
+        ))
+    });
+    httpd.start();
+    let mut browser = httpd.browser();
+    let page = browser.get_with("/claimed/page.html", &[]).expect(200);
+    assert_eq!((page.user(), page.header("Set-Cookie")), (Some("alice"), None), "a claim");
+    browser.get_with("/basic/page.html", &[]).expect(401);
+}
+
+#[test]
+fn a_password_counts_for_more_than_the_session_of_somebody_else() {
+    let httpd = site(Mpm::Event).start();
+    httpd.log.allow("AH01617");
+    let mut alice = httpd.browser();
+    alice.get_with("/basic/page.html", &[ALICE]).expect(200);
+
+    let page = alice.clone().get_with("/basic/page.html", &[NOT_BOB]).expect(401);
+    assert_eq!(page.header("Set-Cookie"), None);
+    assert_eq!(alice.get_with("/basic/page.html", &[]).expect(200).user(), Some("alice"));
+
+    let mut bob = alice.clone();
+    assert_eq!(bob.get_with("/basic/page.html", &[BOB]).expect(200).user(), Some("bob"));
+    assert_ne!(bob.session(), alice.session());
+    assert_eq!(bob.get_with("/basic/page.html", &[]).expect(200).user(), Some("bob"));
+    alice.get_with("/basic/page.html", &[]).expect(401);
 }

@@ -141,7 +141,7 @@ fn over_tls_the_cookie_is_secure_and_prefixed() {
     let httpd = Site::new(Mpm::Event)
         .load(&["ssl"])
         .conf("SSLEngine On\nSSLCertificateFile certificate.pem\nSSLCertificateKeyFile certificate.pem")
-        .file("certificate.pem", &certificate())
+        .file("certificate.pem", certificate())
         .start();
     // What mod_ssl thinks of a certificate that signed itself.
     httpd.log.allow("[ssl:warn]");
@@ -179,6 +179,27 @@ fn certificate() -> String {
         "/dev/stdout",
     ]);
     String::from_utf8(openssl.output().expect("openssl is needed").stdout).unwrap()
+}
+
+#[test]
+fn a_table_alone_is_enough_to_keep_the_cookie_from_open_pages() {
+    let httpd = Site::bare(Mpm::Event)
+        .load(&["include", "filter"])
+        .conf("SessionClusterTable 16M")
+        .conf("<Location /login>\nSetHandler session-cluster-login\n</Location>")
+        .conf("<Location /logout>\nSetHandler session-cluster-logout\n</Location>")
+        .conf("<Location /app>\nAuthType Session\nRequire valid-user\n</Location>")
+        .conf("<Location />\nOptions +Includes\n</Location>\nAddOutputFilter INCLUDES .shtml")
+        .conf("LogFormat \"%{Cookie}i %{SCID}C\" cookies\nCustomLog cookies.log cookies")
+        .file("htdocs/open/cookie.shtml", "[<!--#echo var=\"HTTP_COOKIE\" -->]\n")
+        .start();
+    let id = "A".repeat(43);
+    let answer = ask(&httpd, "/open/cookie.shtml", format!("a=b; SCID={id}").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("a=b]"), "{answer}");
+    let log = eventually("the log", Duration::from_secs(5), || {
+        std::fs::read_to_string(httpd.path("cookies.log")).ok().filter(|log| log.contains("a=b"))
+    });
+    assert!(!log.contains(&id), "{log}");
 }
 
 #[test]

@@ -140,3 +140,38 @@ fn nothing_needs_to_be_configured() {
     let httpd = Site::bare(Mpm::Event).start();
     httpd.browser().get("/open/page.html").expect(200);
 }
+
+#[test]
+fn no_directive_is_for_htaccess_whatever_the_site_allows() {
+    let mut site = Site::new(Mpm::Event).conf(
+        "<Directory />\nAllowOverride All\nAllowOverrideList SessionCluster SessionClusterAdopt SessionClusterLogin \
+         SessionClusterAuthn SessionClusterReturnTo\n</Directory>",
+    );
+    let directives = [
+        "SessionClusterTable 16M",
+        "SessionClusterRealm x",
+        "SessionClusterCookie x",
+        "SessionClusterIdle 1m",
+        "SessionClusterLifetime 1h",
+        "SessionClusterGrace 1s",
+        "SessionCluster On",
+        "SessionClusterAdopt On",
+        "SessionClusterLogin /login",
+        "SessionClusterAuthn file",
+        "SessionClusterReturnTo /app",
+    ];
+    for (n, directive) in directives.iter().enumerate() {
+        site = site
+            .file(&format!("htdocs/open/{n}/.htaccess"), format!("{directive}\n"))
+            .file(&format!("htdocs/open/{n}/page.html"), "closed\n");
+    }
+    let httpd = site.start();
+    httpd.log.allow(".htaccess: ");
+    for (n, directive) in directives.iter().enumerate() {
+        let page = httpd.browser().get(&format!("/open/{n}/page.html"));
+        assert_eq!(page.status, 500, "{directive}: {page:?}");
+        let name = directive.split(' ').next().unwrap();
+        assert_eq!(httpd.log.count(&format!(".htaccess: {name} ")), 1, "{directive}");
+    }
+    httpd.browser().get("/open/page.html").expect(200);
+}

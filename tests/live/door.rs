@@ -227,3 +227,70 @@ fn old_and_terse_clients_are_served() {
     let answer = exchange(httpd.address(), b"GET /app/page.html HTTP/1.0\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
+
+#[test]
+fn a_login_for_one_name_does_not_open_the_door_of_another() {
+    let httpd = Site::new(Mpm::Event)
+        .conf("<Location /login>\nAuthName Front\n</Location>\n<Location /app>\nAuthName Back\n</Location>")
+        .start();
+    assert!(httpd.browser().get("/app/page.html").is_refused());
+    // Who has just logged in is not sent to log in again.
+    let page = httpd.browser_of("alice").get("/app/page.html").expect(403);
+    assert_eq!(page.header("Location"), None);
+    let log = httpd.log.text();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("SC0211")).collect();
+    assert!(matches!(said[..], [line] if line.contains("[session_cluster:info]")), "{said:?}");
+}
+
+#[test]
+fn names_that_are_not_utf8_are_told_apart() {
+    let doors = b"<Location /login>\nAuthName \"B\xfcro A\"\n</Location>\n\
+                  <Location /app>\nAuthName \"B\xfcro A\"\n</Location>\n\
+                  <Location /open>\nAuthType Session\nAuthName \"B\xfcro B\"\nRequire valid-user\n</Location>\n";
+    let httpd = Site::new(Mpm::Event).file("doors.conf", doors).conf("Include doors.conf").start();
+    let mut browser = httpd.browser_of("alice");
+    browser.get("/app/page.html").expect(200);
+    browser.get("/open/page.html").expect(403);
+}
+
+#[test]
+fn a_shared_cache_keeps_no_page_behind_a_door() {
+    let backend = Site::bare(Mpm::Event)
+        .conf("Header always unset X-User\nHeader set Cache-Control \"public, max-age=600\"")
+        .start();
+    let proxy = |path: &str| format!("ProxyPass {path}/shared http://{}/open", backend.address());
+    let httpd = Site::new(Mpm::Event)
+        .load(&["proxy", "proxy_http", "cache", "cache_socache", "socache_shmcb"])
+        .conf("CacheSocache shmcb\nCacheEnable socache /\nCacheHeader On")
+        .conf(&proxy("/app"))
+        .conf(&proxy("/open"))
+        .start();
+    let hit = |page: &crate::harness::Page| page.header("X-Cache").is_some_and(|x| x.starts_with("HIT"));
+    httpd.browser().get("/open/shared/page.html").expect(200);
+    assert!(hit(&httpd.browser().get("/open/shared/page.html").expect(200)), "the cache does not work");
+
+    let mut alice = httpd.browser_of("alice");
+    for _ in 0..3 {
+        let page = alice.get("/app/shared/page.html").expect(200);
+        assert_eq!(page.user(), Some("alice"));
+        assert!(page.all("Cache-Control").join(", ").contains("private"), "{page:?}");
+        assert!(!hit(&page), "{page:?}");
+    }
+    for mut stranger in [httpd.browser(), httpd.browser_of("bob")] {
+        let page = stranger.get("/app/shared/page.html");
+        assert!(page.is_refused() || page.user() == Some("bob"), "{page:?}");
+        assert!(!hit(&page), "{page:?}");
+    }
+}
+
+#[test]
+fn virtual_hosts_without_a_directive_of_their_own_share_no_sessions() {
+    let host = |name: &str| format!("<VirtualHost *:*>\nServerName {name}\n</VirtualHost>\n");
+    let httpd = Site::new(Mpm::Event).conf(&(host("one.example") + &host("two.example"))).start();
+    let mut browser = httpd.browser();
+    browser.host = Some("one.example".into());
+    browser.login("alice");
+    browser.get("/app/page.html").expect(200);
+    browser.host = Some("two.example".into());
+    assert!(browser.get("/app/page.html").is_refused());
+}

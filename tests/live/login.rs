@@ -1,5 +1,6 @@
 //! The login form and what a login gives: one cookie, a way back, and nothing for strangers.
 
+use super::provider::{kept, shop_all_over};
 use crate::harness::{Browser, Mpm, Page, Site, exchange, on_each_mpm};
 
 on_each_mpm!(
@@ -157,7 +158,7 @@ fn what_a_visitor_typed_is_text_and_never_markup() {
 #[test]
 fn odd_forms_are_refused() {
     let httpd = Site::new(Mpm::Event).start();
-    for user in ["alice\0", "alice\nbob", "\talice", "al\x7fice"] {
+    for user in ["", "alice\0", "alice\nbob", "\talice", "al\x7fice"] {
         httpd.browser().post("/login", &form(user, "wonderland")).expect(400);
     }
     let mut fields = form("alice", "wonderland").to_vec();
@@ -220,6 +221,21 @@ fn a_login_ends_the_session_that_came_with_it() {
 }
 
 #[test]
+fn what_was_kept_for_one_user_does_not_pass_on_to_the_next() {
+    let httpd = shop_all_over(Mpm::Event).start();
+    let mut browser = httpd.browser_of("alice");
+    browser.get("/shop/keep-one.asis").expect(200);
+    let mut stolen = browser.clone();
+    assert!(kept(&stolen.get("/shop/page.html")).contains("cart=one"));
+    let page = browser.login("bob");
+    assert!(page.header("Set-Cookie").is_some_and(|cookie| cookie.starts_with("SCID=")), "{page:?}");
+    assert_eq!(browser.get("/app/page.html").expect(200).user(), Some("bob"));
+    assert!(!kept(&browser.get("/shop/page.html")).contains("cart"), "alice's");
+    assert!(stolen.get("/app/page.html").is_refused());
+    assert!(!kept(&stolen.get("/shop/page.html")).contains("cart"));
+}
+
+#[test]
 fn a_planted_session_id_is_not_taken_over() {
     let httpd = Site::new(Mpm::Event).start();
     let planted = "A".repeat(43);
@@ -238,4 +254,17 @@ fn a_password_file_that_cannot_be_read_is_not_a_wrong_password() {
     let page = httpd.browser().post("/login", &form("alice", "wonderland"));
     assert!(page.status >= 500, "{page:?}");
     assert_eq!(page.header("Set-Cookie"), None);
+}
+
+#[test]
+fn a_login_that_nothing_checks_is_a_mistake_of_the_site_and_not_of_the_visitor() {
+    let httpd = Site::new(Mpm::Event)
+        .conf("<Location /unchecked>\nSetHandler session-cluster-login\n</Location>")
+        .start();
+    httpd.log.allow("SC0302");
+    let mut browser = httpd.browser();
+    let page = browser.post("/unchecked", &form("alice", "wonderland")).expect(500);
+    assert_eq!(page.header("Set-Cookie"), None);
+    assert_eq!(httpd.log.count("SC0302"), 1);
+    assert!(browser.get("/app/page.html").is_refused());
 }

@@ -1,5 +1,6 @@
 //! Logging out: by POST only, at once in every process, and for good.
 
+use super::provider::{kept, live, shop_all_over};
 use crate::harness::{Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_logout_ends_the_session_in_every_process_at_once, posts_from_other_sites_log_nobody_out,);
@@ -80,4 +81,33 @@ fn whoami_tells_visitors_from_users() {
     let whoami = httpd.browser_of("alice").get("/whoami").expect(200).json();
     assert_eq!(whoami["authenticated"], true);
     assert_eq!((&whoami["user"], &whoami["auth_type"]), (&"alice".into(), &"Session".into()), "{whoami}");
+}
+
+#[test]
+fn a_logout_ends_what_mod_session_has_loaded_too() {
+    let httpd = shop_all_over(Mpm::Event).start();
+    let mut browser = httpd.browser_of("alice");
+    browser.get("/shop/keep-one.asis").expect(200);
+    let mut old = browser.clone();
+    assert!(kept(&old.get("/shop/page.html")).contains("cart=one"));
+    let page = browser.post("/logout", &[]);
+    let cookie = page.header("Set-Cookie").expect("the cookie is cleared");
+    assert!(cookie.starts_with("SCID=;") && cookie.contains("Max-Age=0"), "{cookie}");
+    for browser in [&mut browser, &mut old] {
+        assert!(browser.get("/app/page.html").is_refused());
+        assert!(!kept(&browser.get("/shop/page.html")).contains("cart"));
+    }
+    assert_eq!(live(&httpd), "0");
+}
+
+#[test]
+fn a_logout_ends_every_session_that_the_browser_shows() {
+    let httpd = Site::new(Mpm::Event).start();
+    let (mut one, mut two) = (httpd.browser_of("alice"), httpd.browser_of("bob"));
+    let mut both = httpd.browser();
+    both.cookies.insert("SCID".into(), format!("{}; SCID={}", one.session(), two.session()));
+    assert!(both.post("/logout", &[]).status < 400);
+    for browser in [&mut one, &mut two] {
+        assert!(browser.get("/app/page.html").is_refused());
+    }
 }

@@ -10,7 +10,7 @@ on_each_mpm!(
 );
 
 /// `/shop/keep-X.asis` keeps `cart=X`; every page of `/shop` shows in `X-Kept` what is kept.
-fn shop(site: Site) -> Site {
+pub(super) fn shop(site: Site) -> Site {
     let keep =
         |what: &str| format!("Status: 200 OK\nContent-Type: text/plain\nX-Replace-Session: {what}\n\nkept\n");
     let mut site = site
@@ -24,16 +24,23 @@ fn shop(site: Site) -> Site {
     for (name, what) in
         [("one", "cart=one"), ("two", "cart=two"), ("nothing", "cart="), ("odd", "cart=a%26b%3Dc")]
     {
-        site = site.file(&format!("htdocs/shop/keep-{name}.asis"), &keep(what));
+        site = site.file(&format!("htdocs/shop/keep-{name}.asis"), keep(what));
     }
-    site.file("htdocs/shop/keep-much.asis", &keep(&format!("cart={}", "m".repeat(5000))))
+    site.file("htdocs/shop/keep-much.asis", keep(&format!("cart={}", "m".repeat(5000))))
 }
 
-fn kept(page: &Page) -> &str {
+/// The shop, with mod_session at work in the login and logout handlers too, where it would save what it loaded.
+pub(super) fn shop_all_over(mpm: Mpm) -> Site {
+    shop(Site::new(mpm).load(&["session"])).conf(
+        "<LocationMatch \"^/(shop|login|logout)\">\nSession On\nSessionCluster On\nSessionMaxAge 3600\n</LocationMatch>",
+    )
+}
+
+pub(super) fn kept(page: &Page) -> &str {
     page.header("X-Kept").filter(|kept| *kept != "(null)").unwrap_or_default()
 }
 
-fn live(httpd: &Httpd) -> String {
+pub(super) fn live(httpd: &Httpd) -> String {
     let page = httpd.browser().get("/status?auto").expect(200);
     let line = page.body.lines().find_map(|line| line.strip_prefix("SessionClusterLive: "));
     line.unwrap_or_else(|| panic!("{}", page.body)).to_owned()
