@@ -50,13 +50,6 @@ impl<'t> Table<'t> {
         unsafe { sys::apr_table_addn(self.raw, name, value) };
     }
 
-    /// Appends `value` to the value that `name` has, after a comma.
-    pub fn merge(self, name: &'static CStr, value: impl AsRef<[u8]>) {
-        let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
-        // SAFETY: as in `set`.
-        unsafe { sys::apr_table_mergen(self.raw, name, value) };
-    }
-
     /// Removes `name` with all its values.
     pub fn unset(self, name: &CStr) {
         // SAFETY: the table is live and `name` is a C string.
@@ -107,14 +100,13 @@ mod tests {
             let table = unsafe { Table::from_raw(raw, pool) };
             table.add(c"B", "1");
             table.add(c"a", "2");
-            table.merge(c"A", "3");
             table.set_bytes(c"raw", b"\xff");
             assert_eq!(table.get(c"b"), Some(&b"1"[..]));
-            assert_eq!(table.get_text(c"A"), Some("2, 3"));
+            assert_eq!(table.get_text(c"A"), Some("2"));
             assert_eq!(table.get_text(c"raw"), None);
             table.unset(c"b");
             let pairs = table.pairs();
-            assert_eq!(pairs, [("a".into(), b"2, 3".to_vec()), ("raw".into(), b"\xff".to_vec())]);
+            assert_eq!(pairs, [("a".into(), b"2".to_vec()), ("raw".into(), b"\xff".to_vec())]);
         });
     }
 }

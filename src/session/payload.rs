@@ -91,12 +91,6 @@ impl Payload {
             None => Err(PayloadError::Malformed),
         }
     }
-
-    /// Whether there is nothing in it that would be worth a session.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.principal.is_none() && self.entries.is_empty()
-    }
 }
 
 /// Why a payload could not be read.
