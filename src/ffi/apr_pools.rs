@@ -22,13 +22,13 @@ impl<'p> Pool<'p> {
         self.raw
     }
 
-    /// Moves `value` into the pool; it is dropped when the pool is cleared.
-    pub fn place<T: 'static>(self, value: T) -> &'p T {
+    /// Moves `value` into the pool; it is dropped when the pool is cleared, perhaps by another thread.
+    pub fn place<T: Send + 'static>(self, value: T) -> &'p T {
         // SAFETY: `place_raw` returns a pointer to a live T in the pool, to which nobody else has a pointer.
         unsafe { &*self.place_raw(value) }
     }
 
-    /// As [`Pool::place`], for structures that httpd keeps by pointer.
+    /// As [`Pool::place`], for structures that httpd keeps by pointer. T is `Send`, or needs no drop.
     pub(super) fn place_raw<T: 'static>(self, value: T) -> *mut T {
         const { assert!(align_of::<T>() <= 8, "APR aligns allocations to 8 bytes") };
         // SAFETY: the pool is live; APR aborts the process rather than return null (httpd sets it up so).
@@ -77,8 +77,8 @@ unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::cell::Cell;
-    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Runs `test` with a pool of its own, which is destroyed afterwards.
     pub(in crate::ffi) fn with_pool<R>(test: impl FnOnce(Pool<'_>) -> R) -> R {
@@ -106,18 +106,18 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_placed_is_dropped_with_the_pool() {
-        struct Tell(Rc<Cell<u32>>);
+        struct Tell(Arc<AtomicU32>);
         impl Drop for Tell {
             fn drop(&mut self) {
-                self.0.set(self.0.get() + 1);
+                self.0.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let drops = Rc::new(Cell::new(0));
+        let drops = Arc::new(AtomicU32::new(0));
         with_pool(|pool| {
-            pool.place(Tell(Rc::clone(&drops)));
-            assert_eq!(drops.get(), 0);
+            pool.place(Tell(Arc::clone(&drops)));
+            assert_eq!(drops.load(Ordering::Relaxed), 0);
         });
-        assert_eq!(drops.get(), 1);
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_char, c_int, c_ulong, c_void};
 use std::ptr;
 
 /// A configuration of a module: one for each virtual host, or one for each directory or location.
-pub trait Config: Default + Sized + 'static {
+pub trait Config: Default + Send + Sized + 'static {
     /// The configuration in force where `inner` stands within `outer`.
     fn merge(outer: &Self, inner: &Self) -> Self;
 
@@ -27,7 +27,7 @@ pub trait Module: Sized + 'static {
     /// Configuration of a directory or location.
     type Dir: Config;
     /// What the module keeps with a request.
-    type State: 'static;
+    type State: Send + 'static;
     /// What the module keeps with a connection, whose requests different threads may handle, one after the other.
     type Connection: Default + Send + 'static;
 

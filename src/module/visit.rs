@@ -18,7 +18,6 @@ use crate::store::tombstone::Reason;
 use arrayvec::ArrayVec;
 use constant_time_eq::constant_time_eq;
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// What is known of a visit so far.
@@ -40,7 +39,7 @@ pub(super) enum Known {
     /// There is none, or none any more; with the reason if there is one to tell.
     Absent(Option<Reason>),
     /// Nobody can tell at the moment. Not the same as absent.
-    Unavailable(Rc<SessionError>),
+    Unavailable(Arc<SessionError>),
 }
 
 impl Visit {
@@ -109,7 +108,7 @@ impl Visit {
                         known = Known::Absent(reason);
                     }
                 }
-                Err(error) => known = Known::Unavailable(Rc::new(error)),
+                Err(error) => known = Known::Unavailable(Arc::new(error)),
             }
         }
         *self.known.borrow_mut() = Some(known.clone());
@@ -155,7 +154,7 @@ impl Visit {
         r: Request<'_>,
         host: &VirtualHost,
         reason: Reason,
-    ) -> Result<(), Rc<SessionError>> {
+    ) -> Result<(), Arc<SessionError>> {
         self.end_all(r, host, reason)?;
         self.set_cookie(r, host, &host.cookie().clear(self.https));
         Ok(())
@@ -171,7 +170,7 @@ impl Visit {
         r: Request<'_>,
         host: &VirtualHost,
         reason: Reason,
-    ) -> Result<(), Rc<SessionError>> {
+    ) -> Result<(), Arc<SessionError>> {
         let (sessions, now) = (host.sessions(), SystemClock.now());
         if let Known::Found(session) = self.session(r, host) {
             sessions.end(&session, reason, now)?;
