@@ -112,7 +112,7 @@ fn check(r: Request<'_>, user: &str, password: &CString) -> Verdict {
     r.claim_user(None);
     if providers.is_empty() {
         http_log::request::<SessionCluster>(r, Level::Error, || {
-            "SC0302: nothing checks passwords here: load mod_authn_file, or name a provider in SessionClusterAuthn".into()
+            "SC0302: nothing checks passwords here: add 'SessionClusterAuthn file' (or ldap, dbd, dbm) to this location".into()
         });
         return Verdict::Failed;
     }
