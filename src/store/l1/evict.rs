@@ -3,7 +3,8 @@
 //! sessions end.
 //!
 //! The order is exact at the price of a scan of the index, so one scan collects 64 victims; what changes later is
-//! either offered to the list or found out when its turn comes.
+//! either offered to the list or found out when its turn comes. A whole scan is made at most once a second: who needs more
+//! room within it takes the first of one part of the index after the other, so that no writer holds the lock for long.
 
 use super::arena::Chunk;
 use super::index::View;
@@ -20,6 +21,9 @@ type Rank = u64;
 
 /// A full table is swept for space at most this often.
 const SWEEP_QUANTUM: Duration = Duration::from_secs(1);
+
+/// Buckets that are scanned for victims between two sweeps. A table of up to 2 MiB has no more of them.
+const PART: usize = 2048;
 
 impl View<'_> {
     /// The order of eviction.
@@ -55,7 +59,7 @@ impl Writer<'_, '_> {
             if let Some(chunk) = self.allocate(class) {
                 return Some(chunk);
             }
-            if self.sweep_is_due(now) && self.scan(now) > 0 {
+            if self.sweep_is_due(now) && self.sweep_all(now) > 0 {
                 continue;
             }
             if let Some(chunk) = self.allocate_larger(class) {
@@ -101,13 +105,18 @@ impl Writer<'_, '_> {
         now < last || now.since(last) >= SWEEP_QUANTUM
     }
 
-    /// Sweeps the whole table of what is past its time, and collects the next victims. Returns how many went.
-    fn scan(&self, now: Timestamp) -> usize {
+    fn sweep_all(&self, now: Timestamp) -> usize {
         self.mem.store(at::SWEPT, now.as_millis());
+        self.scan(0..self.map.buckets, now)
+    }
+
+    /// Sweeps buckets of what is past its time, and makes a new list of victims from the rest. Returns how many entries
+    /// went.
+    fn scan(&self, buckets: impl Iterator<Item = usize>, now: Timestamp) -> usize {
         let mut best = [(Rank::MAX, 0); VICTIMS];
         let mut found = 0;
         let mut swept = 0;
-        for bucket in 0..self.map.buckets {
+        for bucket in buckets {
             let slots = bucket * BUCKET..(bucket + 1) * BUCKET;
             swept += self.sweep(slots.clone(), now, Duration::ZERO);
             for slot in slots.filter(|&slot| !self.entry(slot).is_empty()) {
@@ -132,10 +141,16 @@ impl Writer<'_, '_> {
 
     /// The entry that goes next.
     fn next_victim(&self, now: Timestamp) -> Option<usize> {
-        if let Some(victim) = self.pop_victim() {
-            return Some(victim);
+        let buckets = self.map.buckets;
+        for _ in 0..=buckets.div_ceil(PART) {
+            if let Some(victim) = self.pop_victim() {
+                return Some(victim);
+            }
+            let from = self.cursor();
+            let to = from + PART.min(buckets);
+            self.scan((from..to).map(|bucket| bucket % buckets), now);
+            self.mem.store(at::CURSOR, (to % buckets) as u64);
         }
-        self.scan(now);
         self.pop_victim()
     }
 

@@ -41,7 +41,7 @@ pub(super) mod at {
     pub(in super::super) const TOMBSTONES: usize = 10;
     /// Words of chunks in use.
     pub(in super::super) const USED: usize = 11;
-    /// The bucket where the next create goes on sweeping.
+    /// The bucket where sweeping goes on.
     pub(in super::super) const CURSOR: usize = 12;
     pub(in super::super) const CREATED: usize = 13;
     /// Head of the list of free slabs: slab number + 1, or 0.

@@ -71,10 +71,15 @@ impl<'v, 'm> Writer<'v, 'm> {
 
     /// Sweeps a few buckets, so that a table in use cleans itself without ever pausing for it.
     fn sweep_some(&self, now: Timestamp) {
-        let bucket = usize::try_from(self.mem.load(at::CURSOR)).unwrap_or(0) % self.map.buckets;
+        let bucket = self.cursor();
         let end = (bucket + Self::SWEEP_STEP).min(self.map.buckets);
         self.sweep(bucket * BUCKET..end * BUCKET, now, LINGER);
         self.mem.store(at::CURSOR, (end % self.map.buckets) as u64);
+    }
+
+    /// The bucket where sweeping goes on.
+    pub(super) fn cursor(&self) -> usize {
+        usize::try_from(self.mem.load(at::CURSOR)).unwrap_or(0) % self.map.buckets
     }
 
     /// An empty slot for a key, in the emptier of its buckets; if both are full, the worst of the sixteen goes.

@@ -220,3 +220,25 @@ fn a_long_idle_timeout_is_swept_like_any_other() {
     assert_eq!(table.purge(T0.after(48 * HOUR)), Ok(2));
     assert_eq!(table.stats().live, 1);
 }
+
+#[test]
+fn a_record_as_large_as_a_slab_takes_the_place_of_a_slab_or_two_of_the_longest_idle() {
+    let geometry = Geometry::new(16 << 20, 64 << 10).unwrap();
+    let words = memory(geometry);
+    let table = TestTable::format(&words, ProcessLock::new(), geometry, T0);
+    let fits = capacity(geometry, 500);
+    let at = |n| T0.after(Duration::from_millis(n));
+    (0..fits).for_each(|n| {
+        create(&table, n, 500, at(n)).unwrap();
+    });
+    let chunks_per_slab = 102;
+    for n in fits..fits + 5 {
+        let evicted = create(&table, n, 64 << 10, at(fits)).unwrap().evicted_live;
+        assert!((1..=2 * chunks_per_slab).contains(&evicted), "{evicted}");
+        assert!(is_found(&table, n, at(fits)));
+    }
+    // Within a second of the last sweep, the parts of the index take turns: each gives its longest idle.
+    let late = (fits * 3 / 4..fits).filter(|&n| !is_found(&table, n, at(fits))).count() as u64;
+    assert!(late < table.stats().evicted_live / 10, "{late} of {}", table.stats().evicted_live);
+    assert_eq!(table.check(), Ok(()));
+}
