@@ -1,0 +1,232 @@
+//! L2: the store that all nodes of a cluster share, and the truth about every session. This file is the contract;
+//! `memory` is its reference, and each other file or directory an engine. `tests/backends` holds every one to the laws.
+//!
+//! 1. **Create is insert-if-absent.** Of two creates of a key one wins; over a tombstone none does.
+//! 2. **Retire only shortens.** A deadline moves earlier or stays.
+//! 3. **A tombstone wins for ever**: over records, over later creates, and over later tombstones, until its time is over.
+//! 4. **Touch merges by maximum**, and creates nothing.
+//! 5. **A mark only rises**, and rises above every stamp given out before.
+//! 6. **Found, absent and unavailable are never mixed.** What cannot be told, or is of another version, is unavailable.
+//! 7. **An operation ends within its time**, whatever the engine does.
+//! 8. **What ends, is retired or is marked stands in the log** in an order that all readers agree on, before the call returns.
+//!
+//! All times are the engine's own: see [`Pulse::now`].
+
+mod memory;
+pub mod wire;
+
+pub use memory::MemoryBackend;
+
+use super::key::Key;
+use super::record::Record;
+use super::tombstone::{Reason, Tombstone};
+use crate::clock::Timestamp;
+use std::time::{Duration, Instant};
+
+/// A store of records and tombstones, and of the log of what happened to them. Shared by all threads of a process.
+pub trait Backend: Send + Sync {
+    /// Stores a record. False when a record or tombstone of that key is there.
+    ///
+    /// # Errors
+    /// When the engine did not confirm it by `within`; it may then be stored all the same.
+    fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable>;
+
+    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip.
+    ///
+    /// # Errors
+    /// When the engine did not answer by `within`, or in a form that is not known here.
+    fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable>;
+
+    /// Moves the deadline of a record earlier, and writes that to the log. Returns how the key stands now.
+    ///
+    /// # Errors
+    /// As [`Backend::create`].
+    fn retire(
+        &self,
+        key: &Key,
+        deadline: Timestamp,
+        reason: Reason,
+        within: Instant,
+    ) -> Result<Stored, Unavailable>;
+
+    /// Puts a tombstone where a record is, or nothing, and writes it to the log. Returns how the key stood before. With a
+    /// tombstone there, that one stays, and an engine that might have died before it wrote it to the log does so now.
+    ///
+    /// # Errors
+    /// As [`Backend::create`]: the session may go on, and whoever asked must be told.
+    fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable>;
+
+    /// Moves last-seen marks of records later, a batch at a time. Keys that are not there are left out.
+    ///
+    /// # Errors
+    /// When the engine did not confirm all of them; the batch can then be sent again.
+    fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable>;
+
+    /// Raises the mark of a scope to `stamp`, or, without one, above every stamp so far, and writes that to the log. It
+    /// is kept for `keep` from now. Returns the stamp.
+    ///
+    /// # Errors
+    /// As [`Backend::create`].
+    fn mark(
+        &self,
+        scope: &Key,
+        stamp: Option<Timestamp>,
+        keep: Duration,
+        within: Instant,
+    ) -> Result<Timestamp, Unavailable>;
+
+    /// Opens the log for reading, with a connection of its own.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached by `within`.
+    fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable>;
+}
+
+/// The log of an engine, as one reader sees it. Dropped after any error, as is its connection.
+pub trait Log: Send {
+    /// Asks for the state of the engine, and leaves word of this node.
+    ///
+    /// # Errors
+    /// When there is no answer by `within`.
+    fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable>;
+
+    /// The entries after `position`, at most [`BATCH`] of them, in their order. Waits for the first for up to `patience`.
+    ///
+    /// # Errors
+    /// When there is no answer soon after `patience`.
+    fn read(&mut self, position: Position, patience: Duration)
+    -> Result<Vec<(Position, Event)>, Unavailable>;
+
+    /// Every mark that is kept: scope, stamp, and until when.
+    ///
+    /// # Errors
+    /// When there is no answer by `within`.
+    fn marks(&mut self, within: Instant) -> Result<Vec<Mark>, Unavailable>;
+
+    /// What the nodes of the cluster last left word of.
+    ///
+    /// # Errors
+    /// When there is no answer by `within`.
+    fn nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Unavailable>;
+
+    /// Removes entries and marks that nobody needs any more: entries written before `before`, a bounded number at a time.
+    ///
+    /// # Errors
+    /// When there is no answer by `within`.
+    fn purge(&mut self, before: Timestamp, within: Instant) -> Result<(), Unavailable>;
+}
+
+/// Entries that [`Log::read`] returns at most. Fewer mean that there were no more.
+pub const BATCH: usize = 500;
+
+/// How a key stands in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// A record, perhaps past its deadline: that is for the caller to judge.
+    Record(Facts),
+    /// A tombstone.
+    Tombstone(Tombstone),
+    /// Nothing.
+    Nothing,
+}
+
+/// What a store says of a record, beside its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// When the session began.
+    pub created: Timestamp,
+    /// When it was to end at the latest when it was stored.
+    pub born_deadline: Timestamp,
+    /// When it ends at the latest, as it stands now.
+    pub deadline: Timestamp,
+    /// The reason that is told once the deadline has passed.
+    pub ends_as: Reason,
+    /// Its idle timeout.
+    pub idle: Duration,
+    /// When it was last seen, as far as the nodes have told.
+    pub last_seen: Timestamp,
+}
+
+/// A place in the log: what was written after it has not been read. Ordered as the log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Milliseconds of the engine's clock, or any other number that grows.
+    pub major: u64,
+    /// Tells entries of one millisecond apart.
+    pub minor: u64,
+}
+
+/// The state of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// The engine's clock.
+    pub now: Timestamp,
+    /// Tells this log, as served by these processes, from any other. When it has changed, writes may have been lost.
+    pub identity: u64,
+    /// The last entry that was removed from the log.
+    pub trimmed: Position,
+    /// The last entry.
+    pub last: Position,
+}
+
+/// What happened, as the log tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A session ended.
+    Ended {
+        /// Its key.
+        key: Key,
+        /// Its mark.
+        tombstone: Tombstone,
+    },
+    /// A deadline moved earlier.
+    Retired {
+        /// Whose.
+        key: Key,
+        /// To when.
+        deadline: Timestamp,
+        /// What to tell once it has passed.
+        reason: Reason,
+    },
+    /// A mark rose.
+    Marked(Mark),
+    /// Something that a newer version of this module wrote. What it says is not known, so that nothing read before it can
+    /// be trusted without asking the store.
+    Unknown,
+}
+
+/// The mark of a scope, such as all sessions of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The scope's key.
+    pub scope: Key,
+    /// Sessions born under an earlier stamp are marked.
+    pub stamp: Timestamp,
+    /// Until when the mark is kept: when no session born under an earlier stamp can be left.
+    pub until: Timestamp,
+}
+
+/// What a node tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Its name.
+    pub name: String,
+    /// Tells the settings that all nodes must share from others.
+    pub fingerprint: String,
+    /// Version of the module.
+    pub version: String,
+}
+
+/// What a node told of itself, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeWord {
+    /// What it told.
+    pub report: NodeReport,
+    /// When, by the engine's clock.
+    pub at: Timestamp,
+}
+
+/// The store could not tell, or did not confirm. Not the same as absent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
