@@ -50,6 +50,16 @@ impl Timestamp {
     }
 }
 
+/// Milliseconds since the machine was started, suspended times included. All processes agree on it, and nobody can set
+/// it. Costs some 25 ns and no system call.
+#[must_use]
+pub fn uptime() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) =
+        (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
+}
+
 /// A source of the present instant.
 pub trait Clock {
     /// The present instant.

@@ -9,4 +9,5 @@ pub mod payload;
 pub mod policy;
 pub mod realm;
 pub mod redirect;
+pub mod scope;
 pub mod sessions;

@@ -12,6 +12,12 @@ pub struct Payload {
     pub entries: Vec<Entry>,
     /// Key of the first session of the line, if this one supersedes another: its tombstone ends the whole line.
     pub origin: Option<[u8; 32]>,
+    /// Groups that the user was found to be in at the login: names of scopes.
+    pub groups: Vec<String>,
+    /// The highest stamp of a mark when the session began, ms: later marks of its scopes end it.
+    pub born_under: u64,
+    /// The same for marks that have it refreshed.
+    pub fresh_under: u64,
 }
 
 /// A name and a value of any bytes.
@@ -117,6 +123,9 @@ mod tests {
             }),
             entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
             origin: Some([9; 32]),
+            groups: vec!["staff".into()],
+            born_under: 1_700_000_000_000,
+            fresh_under: 1_700_000_000_001,
         }
     }
 

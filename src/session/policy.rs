@@ -1,7 +1,7 @@
 //! How long a session lives, and the judgement of one that was found in the store.
 
 use crate::clock::Timestamp;
-use crate::store::l1::Found;
+use crate::store::tiers::Fetched;
 use crate::store::tombstone::Reason;
 use std::time::Duration;
 
@@ -34,8 +34,9 @@ impl Policy {
     ///
     /// # Errors
     /// [`Reason::Idle`] when its last visit is too long ago.
-    pub fn judge(found: &Found, now: Timestamp) -> Result<(), Reason> {
-        if now.since(found.last_seen) > found.idle { Err(Reason::Idle) } else { Ok(()) }
+    pub fn judge(found: &Fetched, now: Timestamp) -> Result<(), Reason> {
+        let idle = now.since(found.facts.last_seen);
+        if idle > found.facts.idle + found.idle_slack { Err(Reason::Idle) } else { Ok(()) }
     }
 }
 

@@ -17,6 +17,11 @@ impl Realm {
         Realm(blake3::derive_key("mod_session_cluster v1 realm", name.as_bytes()))
     }
 
+    /// The bytes, for digesting.
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// What belongs to `id` in this realm. One digest, keyed by the id, gives both: BLAKE3's output can be read on, and
     /// its first half says nothing about its second.
     #[must_use]

@@ -5,19 +5,23 @@ use super::id::SessionId;
 use super::payload::{Payload, PayloadError};
 use super::policy::Policy;
 use super::realm::{Derived, Realm};
+use super::scope::{Effect, Scope};
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
-use crate::store::l1::{Lookup, Slot, Table, TableError, WriteLock};
+use crate::store::l1::{Slot, TableError, WriteLock};
+use crate::store::l2::Facts;
 use crate::store::record::Record;
+use crate::store::tiers::{Budget, Fetched, Loaded, Store, StoreError};
 use crate::store::tombstone::{Reason, Tombstone};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The sessions of one virtual host: its realm and policy over the host's table.
+/// The sessions of one virtual host, as one request deals with them.
 pub struct Sessions<'t, 'm, L> {
-    table: &'t Table<'m, L>,
+    store: &'t Store<'m, L>,
     realm: &'t Realm,
     policy: Policy,
+    budget: &'t Budget,
 }
 
 /// A session that may be used.
@@ -31,7 +35,7 @@ pub struct Session {
     born_deadline: Timestamp,
     superseded: bool,
     idle: Duration,
-    /// Where it was found; `None` for one that was just begun.
+    /// Where it lies in the table; `None` for one that was just begun, or is not there.
     slot: Option<Slot>,
 }
 
@@ -55,12 +59,9 @@ pub enum Resumed {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The table refused.
+    /// The store could not tell, or refused.
     #[error(transparent)]
-    Table(#[from] TableError),
-    /// A record kept changing under the reader.
-    #[error("the record could not be read in one piece")]
-    Torn,
+    Store(#[from] StoreError),
     /// No randomness for a new session id.
     #[error("no random session id could be drawn: {0}")]
     Random(#[from] getrandom::Error),
@@ -73,7 +74,7 @@ impl SessionError {
     /// Whether the same request may succeed if it is sent again a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, SessionError::Table(TableError::TooLarge { .. }))
+        !matches!(self, SessionError::Store(StoreError::Table(TableError::TooLarge { .. })))
     }
 }
 
@@ -87,76 +88,100 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// How much longer than its record a tombstone is kept, so that clocks may differ a little.
     const TOMBSTONE_MARGIN: Duration = Duration::from_secs(60);
 
-    /// The sessions of `realm` in `table` under `policy`.
+    /// The sessions of `realm` in `store` under `policy`, for a request that may spend `budget` waiting for the store.
     #[must_use]
-    pub fn new(table: &'t Table<'m, L>, realm: &'t Realm, policy: Policy) -> Self {
-        Sessions { table, realm, policy }
+    pub fn new(store: &'t Store<'m, L>, realm: &'t Realm, policy: Policy, budget: &'t Budget) -> Self {
+        Sessions { store, realm, policy, budget }
     }
 
-    /// Begins a session. `probation`: it ends soon unless it is visited (see [`Policy::FIRST_VISIT`]).
+    /// Begins a session. The payload says which marks it was born under: those of [`Store::birth_stamp`] before
+    /// anybody vouched for the user. `probation`: it ends soon unless it is visited (see [`Policy::FIRST_VISIT`]).
     ///
     /// # Errors
-    /// When the record is too large for the table, or the table's lock is not to be had: nothing was begun.
+    /// When the record is too large for the table, or the store did not confirm it: nothing was begun.
     pub fn begin(&self, payload: &Payload, probation: bool, now: Timestamp) -> Result<Begun, SessionError> {
         let last_seen = self.policy.idle_clock_start(now, probation);
         self.create(payload.clone(), now, now.after(self.policy.lifetime), last_seen, now)
     }
 
-    /// Looks up the session of `id`. No lock, no system call.
+    /// Looks up the session of `id`. No lock, and no system call unless the store of a cluster has to be asked.
     ///
     /// # Errors
     /// When the store could not tell; the visitor's cookie must then be kept.
     pub fn resume(&self, id: &SessionId, now: Timestamp) -> Result<Resumed, SessionError> {
         let Derived { key, secret } = self.realm.derive(id);
         let mut sealed = Vec::new();
-        let found = match self.table.load(&key, now, &mut sealed) {
-            Lookup::Found(found) => found,
-            Lookup::Absent(gone) => return Ok(Resumed::Absent(gone.map(|gone| gone.reason))),
-            Lookup::Torn => return Err(SessionError::Torn),
+        let found = match self.store.load(&key, now, &mut sealed, self.budget)? {
+            Loaded::Found(found) => found,
+            Loaded::Absent(reason) => return Ok(Resumed::Absent(reason)),
         };
         if let Err(reason) = Policy::judge(&found, now) {
             return Ok(Resumed::Absent(Some(reason)));
         }
-        let facts = facts(found.created, found.idle);
+        let Fetched { facts: Facts { created, deadline, born_deadline, ends_as, idle, .. }, slot, .. } =
+            found;
         // A record that its own id does not open is nobody's: foreign, damaged or forged.
-        let Ok(payload) = secret.open(&facts, &mut sealed) else {
+        let Ok(payload) = secret.open(&bound(created, idle), &mut sealed) else {
             return Ok(Resumed::Absent(None));
         };
         let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
-        if let Some(reason) = payload
-            .origin
-            .and_then(|origin| self.end_of_line(&Key::new(origin), now).transpose())
-            .transpose()?
-        {
+        if let Some(reason) = self.end_from_outside(&payload, slot.is_none(), now)? {
             return Ok(Resumed::Absent(Some(reason)));
         }
-        self.table.touch(found.slot, now);
+        if let Some(slot) = slot {
+            self.store.table().touch(slot, now);
+        }
+        let (id, superseded) = (id.clone(), ends_as == Reason::Superseded);
         Ok(Resumed::Found(Arc::new(Session {
-            id: id.clone(),
+            id,
             key,
             payload,
-            created: found.created,
-            deadline: found.deadline,
-            born_deadline: found.born_deadline,
-            superseded: found.ends_as == Reason::Superseded,
-            idle: found.idle,
-            slot: Some(found.slot),
+            created,
+            deadline,
+            born_deadline,
+            superseded,
+            idle,
+            slot,
         })))
+    }
+
+    /// Why a session has ended by something that is not in its own record: its line, or a mark.
+    fn end_from_outside(
+        &self,
+        payload: &Payload,
+        fresh: bool,
+        now: Timestamp,
+    ) -> Result<Option<Reason>, SessionError> {
+        if let Some(origin) = payload.origin
+            && let Some(reason) = self.end_of_line(&Key::new(origin), fresh, now)?
+        {
+            return Ok(Some(reason));
+        }
+        let born_under = Timestamp::from_millis(payload.born_under);
+        let marked = self.store.is_marked(self.marks(payload, Effect::End), born_under, self.budget)?;
+        Ok(marked.then_some(Reason::Epoch))
+    }
+
+    /// The keys of the marks that a session heeds.
+    fn marks<'p>(
+        &self,
+        payload: &'p Payload,
+        effect: Effect,
+    ) -> impl Iterator<Item = Key> + use<'p, 't, 'm, L> {
+        let realm = self.realm;
+        Scope::of(payload).map(move |scope| scope.key(realm, effect))
     }
 
     /// Whether a session that was resumed before is still as it was, and may be used for another visit. False when
     /// anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
     #[must_use]
     pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> bool {
-        let Some(slot) = session.slot else { return false };
-        let Some(last_seen) = self.table.unchanged(&slot) else { return false };
-        let line_goes_on = || match session.payload.origin {
-            Some(origin) => matches!(self.end_of_line(&Key::new(origin), now), Ok(None)),
-            None => true,
-        };
-        let lives = session.deadline > now && now.since(last_seen) <= session.idle && line_goes_on();
+        let Some(slot) = session.slot.filter(|&slot| self.store.trusts(slot)) else { return false };
+        let Some(last_seen) = self.store.table().unchanged(&slot) else { return false };
+        let goes_on = || matches!(self.end_from_outside(&session.payload, false, now), Ok(None));
+        let lives = session.deadline > now && now.since(last_seen) <= session.idle && goes_on();
         if lives {
-            self.table.touch(slot, now);
+            self.store.table().touch(slot, now);
         }
         lives
     }
@@ -168,21 +193,17 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// As [`Sessions::begin`]; `old` then goes on as it was.
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
         let origin = old.origin();
-        let payload = Payload { origin: Some(*origin.as_bytes()), ..payload.clone() };
+        // A mark that came since the old one was looked at goes for the new one.
+        let born_under = old.payload.born_under;
+        let payload = Payload { origin: Some(*origin.as_bytes()), born_under, ..payload.clone() };
         let begun = self.create(payload, old.created, old.born_deadline, now, now)?;
-        let retired = self.table.retire(&old.key, now.after(self.policy.grace), Reason::Superseded, now)?;
+        let until = now.after(self.policy.grace);
+        let ended = self.store.retire(&old.key, until, Reason::Superseded, now, self.budget)?;
         // A logout may have come in between, perhaps before the new session was there to be ended.
-        let mut ended = self.end_of_line(&origin, now)?;
-        if !retired && ended.is_none() {
-            ended = match self.table.peek(&old.key, now) {
-                Lookup::Absent(Some(gone)) => {
-                    Some(gone.reason).filter(|&reason| reason != Reason::Superseded)
-                }
-                Lookup::Absent(None) => Some(Reason::Evicted),
-                Lookup::Found(_) => None,
-                Lookup::Torn => return Err(SessionError::Torn),
-            };
-        }
+        let ended = match ended.filter(|&reason| reason != Reason::Superseded) {
+            None if origin != old.key => self.end_of_line(&origin, true, now)?,
+            ended => ended,
+        };
         if let Some(reason) = ended {
             self.end(&begun.session, reason, now)?;
         }
@@ -192,7 +213,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// Ends a session, for `reason`. Returns whether it was still alive.
     ///
     /// # Errors
-    /// When the table's lock is not to be had: the session may go on, and the answer must say so.
+    /// When the store did not confirm it: the session may go on, and the answer must say so.
     pub fn end(&self, session: &Session, reason: Reason, now: Timestamp) -> Result<bool, SessionError> {
         let origin = session.origin();
         let tombstone = Tombstone {
@@ -204,21 +225,25 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             ends_line: session.superseded || origin != session.key,
         };
         if origin != session.key {
-            self.table.end(&origin, tombstone, now)?;
+            self.store.end(&origin, tombstone, now, self.budget)?;
         }
-        Ok(self.table.end(&session.key, tombstone, now)?)
+        Ok(self.store.end(&session.key, tombstone, now, self.budget)?)
+    }
+
+    /// Ends every session of a scope, or has it refreshed.
+    ///
+    /// # Errors
+    /// When the store did not confirm it.
+    pub fn mark(&self, scope: Scope<'_>, effect: Effect, now: Timestamp) -> Result<(), SessionError> {
+        self.store.mark(&scope.key(self.realm, effect), now, self.budget)?;
+        Ok(())
     }
 
     /// Why the line that began with `origin` has ended; `None` if it goes on. That its first session was superseded is
-    /// no end.
-    fn end_of_line(&self, origin: &Key, now: Timestamp) -> Result<Option<Reason>, SessionError> {
-        match self.table.peek(origin, now) {
-            Lookup::Absent(Some(gone)) => {
-                Ok(Some(gone.reason).filter(|&reason| reason != Reason::Superseded))
-            }
-            Lookup::Absent(None) | Lookup::Found(_) => Ok(None),
-            Lookup::Torn => Err(SessionError::Torn),
-        }
+    /// no end. `fresh`: the table may not know.
+    fn end_of_line(&self, origin: &Key, fresh: bool, now: Timestamp) -> Result<Option<Reason>, SessionError> {
+        let reason = self.store.reason_of(origin, fresh, now, self.budget)?;
+        Ok(reason.filter(|&reason| reason != Reason::Superseded))
     }
 
     fn create(
@@ -233,9 +258,9 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let Derived { key, secret } = self.realm.derive(&id);
         let idle = self.policy.idle;
         let mut sealed = payload.encode()?;
-        secret.seal(&facts(created, idle), &mut sealed).map_err(|_| SessionError::Seal)?;
+        secret.seal(&bound(created, idle), &mut sealed).map_err(|_| SessionError::Seal)?;
         let record = Record { key, created, deadline, last_seen, idle, sealed: &sealed };
-        let evicted_live = self.table.create(&record, now)?.evicted_live;
+        let evicted_live = self.store.create(&record, now, self.budget)?.evicted_live;
         let (born_deadline, superseded) = (deadline, false);
         let session =
             Session { id, key, payload, created, deadline, born_deadline, superseded, idle, slot: None };
@@ -288,7 +313,7 @@ impl Session {
 
 /// The plain facts beside a sealed payload that are bound to its seal, so that neither can be changed in a store. (The
 /// deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the seal.)
-fn facts(created: Timestamp, idle: Duration) -> [u8; 16] {
+fn bound(created: Timestamp, idle: Duration) -> [u8; 16] {
     let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
     (u128::from(created.as_millis()) << 64 | u128::from(idle)).to_le_bytes()
 }
@@ -297,7 +322,7 @@ fn facts(created: Timestamp, idle: Duration) -> [u8; 16] {
 mod tests {
     use super::*;
     use crate::session::payload::{Means, Principal};
-    use crate::store::l1::{Geometry, ProcessLock};
+    use crate::store::l1::{Geometry, ProcessLock, Table};
     use crate::sync::AtomicU64;
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -308,15 +333,23 @@ mod tests {
         (geometry, words)
     }
 
+    fn budget() -> &'static Budget {
+        Box::leak(Box::new(Budget::new(Duration::from_millis(50))))
+    }
+
     fn with_sessions(test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
         let (geometry, words) = words();
-        let table = Table::format(&words, ProcessLock::new(), geometry, START);
-        test(&Sessions::new(&table, &Realm::new("test"), Policy::default()));
+        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
+        test(&Sessions::new(&store, &Realm::new("test"), Policy::default(), budget()));
     }
 
     fn alice() -> Payload {
+        of("alice")
+    }
+
+    fn of(user: &str) -> Payload {
         let means = Means { auth_type: "Session".into(), auth_name: None };
-        Payload { principal: Some(Principal { user: "alice".into(), means }), ..Payload::default() }
+        Payload { principal: Some(Principal { user: user.into(), means }), ..Payload::default() }
     }
 
     fn after(seconds: u64) -> Timestamp {
@@ -451,16 +484,16 @@ mod tests {
     #[test]
     fn a_shorter_lifetime_brings_no_line_back() {
         let (geometry, words) = words();
-        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
         let realm = Realm::new("test");
-        let before = Sessions::new(&table, &realm, Policy::default());
+        let before = Sessions::new(&store, &realm, Policy::default(), budget());
         let first = before.begin(&alice(), false, START).unwrap().session;
         let second = before.supersede(&first, &alice(), after(1)).unwrap().session;
         let shorter = Policy { lifetime: Duration::from_secs(60), ..Policy::default() };
-        let sessions = Sessions::new(&table, &realm, shorter);
+        let sessions = Sessions::new(&store, &realm, shorter, budget());
         let Ok(Resumed::Found(first)) = sessions.resume(first.id(), after(2)) else { panic!("in its grace") };
         sessions.end(&first, Reason::Logout, after(3)).unwrap();
-        assert_eq!(table.purge(after(1000)), Ok(0));
+        assert_eq!(store.table().purge(after(1000)), Ok(0));
         assert_eq!(resume(&sessions, second.id(), 1000), Err(Some(Reason::Logout)));
     }
 
@@ -475,21 +508,62 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_ends_what_was_born_before_it_and_in_its_scope() {
+        for (scope, whose) in [
+            (Scope::All, [true, true]),
+            (Scope::Realm, [true, true]),
+            (Scope::User("alice"), [true, false]),
+            (Scope::User("ALICE"), [false, false]),
+            (Scope::Group("staff"), [false, true]),
+        ] {
+            with_sessions(|sessions| {
+                let bob = Payload { groups: vec!["staff".into()], ..of("bob") };
+                let born = [alice(), bob].map(|p| sessions.begin(&p, false, START).unwrap().session);
+                sessions.mark(scope, Effect::Refresh, after(1)).unwrap();
+                assert!(born.iter().all(|session| resume(sessions, session.id(), 1).is_ok()), "not an end");
+                sessions.mark(scope, Effect::End, after(2)).unwrap();
+                for (session, ended) in born.iter().zip(whose) {
+                    let expected = ended.then_some(Err(Some(Reason::Epoch)));
+                    let got = resume(sessions, session.id(), 3);
+                    assert_eq!(Some(&got).filter(|got| got.is_err()), expected.as_ref(), "{scope:?}");
+                }
+                let born_under = sessions.store.birth_stamp().as_millis();
+                let later = sessions.begin(&Payload { born_under, ..alice() }, false, after(4)).unwrap();
+                assert!(resume(sessions, later.session.id(), 5).is_ok());
+                sessions.mark(scope, Effect::End, after(6)).unwrap();
+                assert_eq!(resume(sessions, later.session.id(), 7).is_err(), whose[0], "again");
+            });
+        }
+    }
+
+    #[test]
+    fn a_successor_is_ended_by_a_mark_that_came_before_it() {
+        with_sessions(|sessions| {
+            let old = sessions.begin(&alice(), false, START).unwrap().session;
+            sessions.mark(Scope::User("alice"), Effect::End, after(1)).unwrap();
+            let born_under = sessions.store.birth_stamp().as_millis();
+            let new = sessions.supersede(&old, &Payload { born_under, ..alice() }, after(2)).unwrap();
+            assert_eq!(resume(sessions, new.session.id(), 3), Err(Some(Reason::Epoch)));
+        });
+    }
+
+    #[test]
     fn another_realm_sees_nothing() {
         let (geometry, words) = words();
-        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
         let (here, there) = (Realm::new("here"), Realm::new("there"));
-        let begun = Sessions::new(&table, &here, Policy::default()).begin(&alice(), false, START).unwrap();
-        let sessions = Sessions::new(&table, &there, Policy::default());
+        let begun =
+            Sessions::new(&store, &here, Policy::default(), budget()).begin(&alice(), false, START).unwrap();
+        let sessions = Sessions::new(&store, &there, Policy::default(), budget());
         assert_eq!(resume(&sessions, begun.session.id(), 1), Err(None));
     }
 
     #[test]
     fn nothing_readable_is_in_the_table() {
         let (geometry, words) = words();
-        let table = Table::format(&words, ProcessLock::new(), geometry, START);
+        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
         let sessions_realm = Realm::new("test");
-        let sessions = Sessions::new(&table, &sessions_realm, Policy::default());
+        let sessions = Sessions::new(&store, &sessions_realm, Policy::default(), budget());
         let payload =
             Payload { entries: vec![("pw".to_owned(), b"correct horse".to_vec()).into()], ..alice() };
         let session = sessions.begin(&payload, false, START).unwrap().session;

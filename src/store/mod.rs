@@ -6,4 +6,6 @@ pub mod key;
 pub mod l1;
 pub mod l2;
 pub mod record;
+pub mod tiers;
 pub mod tombstone;
+pub mod watch;

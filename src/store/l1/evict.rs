@@ -1,6 +1,7 @@
 //! Making room: sweeping what is past its time, and, when that is not enough, evicting in an exact order: first
 //! tombstones, those whose time ends first before others, then the longest idle sessions, then tombstones by which other
-//! sessions end.
+//! sessions end. (In a table that has a store behind it, the longest idle sessions come before all tombstones: they can be
+//! had from there again.)
 //!
 //! The order is exact at the price of a scan of the index, so one scan collects 64 victims; what changes later is
 //! either offered to the list or found out when its turn comes. A whole scan is made at most once a second: who needs more
@@ -29,13 +30,14 @@ impl View<'_> {
     /// The order of eviction.
     pub(super) fn rank(&self, slot: usize) -> Rank {
         let fate = self.fate(slot);
-        if !self.entry(slot).is_tombstone() {
-            1 << 62 | self.seen(slot).at().as_millis()
+        let (turn, time) = if !self.entry(slot).is_tombstone() {
+            (u64::from(!self.backed), self.seen(slot).at())
         } else if fate.reason() == Reason::Superseded {
-            1 << 63 | fate.deadline().as_millis()
+            (2, fate.deadline())
         } else {
-            fate.deadline().as_millis()
-        }
+            (u64::from(self.backed), fate.deadline())
+        };
+        turn << 62 | time.as_millis()
     }
 
     /// Whether an entry is past its time by more than `linger` (tombstones do not linger).
@@ -71,6 +73,14 @@ impl Writer<'_, '_> {
         None
     }
 
+    /// Sees to it that the next chunk of so many words is to be had at once.
+    pub(super) fn make_room(&self, words: usize, now: Timestamp) {
+        let chunk = self.map.classes.fitting(words).and_then(|class| self.obtain(class, now, &mut 0));
+        if let Some(chunk) = chunk {
+            self.release(chunk.at);
+        }
+    }
+
     /// Drops an entry for the sake of its space, and counts it as what it was.
     pub(super) fn evict(&self, slot: usize, now: Timestamp, evicted_live: &mut u32) {
         let lapsed = self.is_lapsed(slot, now, Duration::ZERO);
@@ -80,6 +90,7 @@ impl Writer<'_, '_> {
             self.mem.add(at::EXPIRED, 1);
         } else if tombstone {
             self.mem.add(at::EVICTED_TOMBSTONES, 1);
+            self.mem.add(at::SEQUENCE, 1);
         } else {
             self.mem.add(at::EVICTED_LIVE, 1);
             *evicted_live += 1;

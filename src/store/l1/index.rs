@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct View<'m> {
     pub(super) mem: Mem<'m>,
     pub(super) map: Map,
+    /// Whether another store holds every record as well. A full table then drops records before tombstones.
+    pub(super) backed: bool,
 }
 
 impl View<'_> {
@@ -106,6 +108,16 @@ impl Seen {
     /// The same, seen later.
     pub(super) const fn moved_to(self, at: Timestamp) -> Self {
         Seen(at.as_millis() << 16 | self.0 & 0xffff)
+    }
+
+    /// The later of two marks of one record.
+    pub(super) fn later(self, other: Seen) -> Self {
+        if other.at() > self.at() { self.moved_to(other.at()) } else { self }
+    }
+
+    /// The idle timeout, in whole seconds, rounded up, and at most about 18 hours.
+    pub(super) const fn idle_hint(self) -> Duration {
+        Duration::from_secs(self.0 & 0xffff)
     }
 
     /// Whether the idle timeout may have passed by more than `grace`. The largest hint stands for all longer timeouts.

@@ -57,7 +57,36 @@ pub(super) mod at {
     pub(in super::super) const EVICTED_LIVE: usize = 28;
     pub(in super::super) const REPAIRS: usize = 29;
     pub(in super::super) const DROPPED: usize = 30;
-    // Words 32 to 47 are reserved for the position in a revocation feed.
+    /// Raised with each tombstone that is evicted and each retirement, so that who loads a record elsewhere meanwhile notices.
+    pub(in super::super) const SEQUENCE: usize = 31;
+    // What is known of the store behind the table: see `link`.
+    /// The store's clock less this machine's uptime, ms, wrapping.
+    pub(in super::super) const OFFSET: usize = 32;
+    /// Until when records are trusted without asking the store: uptime, ms.
+    pub(in super::super) const LEASE: usize = 33;
+    /// When the store last answered, by its clock, ms.
+    pub(in super::super) const CONTACT: usize = 34;
+    /// The last log entry that was applied: two words.
+    pub(in super::super) const POSITION: usize = 35;
+    /// Tells the log that the position is in.
+    pub(in super::super) const LOG: usize = 37;
+    /// Records of another generation are not trusted.
+    pub(in super::super) const GENERATION: usize = 38;
+    /// The process that reads the log.
+    pub(in super::super) const LEADER: usize = 39;
+    /// Until when it does: uptime, ms.
+    pub(in super::super) const LEADER_UNTIL: usize = 40;
+    /// Until when visits were told to the store, by its clock, ms.
+    pub(in super::super) const FLUSHED: usize = 41;
+    /// The highest stamp of a mark.
+    pub(in super::super) const STAMP: usize = 42;
+    /// Tells the store that all this is about from others.
+    pub(in super::super) const STORE: usize = 43;
+    /// 1 while the store has been lost and that has been said.
+    pub(in super::super) const LOST: usize = 44;
+    /// The next part of the index whose tombstones the store has to be told of, and one; or 0.
+    pub(in super::super) const REASSERT: usize = 45;
+    // Words 46 and 47 are spare.
     pub(in super::super) const VICTIM_COUNT: usize = 48;
     /// Pairs of rank and slot number, the best victim last.
     pub(in super::super) const VICTIM_LIST: usize = 56;

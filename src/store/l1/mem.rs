@@ -65,6 +65,13 @@ impl<'m> Mem<'m> {
         }
     }
 
+    /// Replaces `old` by `new`, from any thread. False when something else stands there. Orders nothing.
+    pub(super) fn exchange(self, at: usize, old: u64, new: u64) -> bool {
+        self.0
+            .get(at)
+            .is_some_and(|word| word.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+    }
+
     /// Raises a word to `value` from any thread, without the lock. Copies merge by maximum, so it orders nothing.
     pub(super) fn raise(self, at: usize, value: u64) {
         if let Some(word) = self.0.get(at) {

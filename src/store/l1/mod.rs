@@ -9,6 +9,7 @@ mod counters;
 mod evict;
 mod index;
 mod layout;
+mod link;
 mod lock;
 mod mem;
 mod outcome;
@@ -29,12 +30,16 @@ use index::{Fate, Seen, View};
 use layout::{BUCKET, Map, at};
 use mem::Mem;
 use slot::{Entry, Head, Read};
+use std::ops::Range;
 use std::time::Duration;
 use write::{LINGER, Writer};
 
 pub use layout::{Geometry, GeometryError};
+pub use link::Link;
 pub use lock::{LockError, ProcessLock, WriteLock};
-pub use outcome::{AttachError, Created, Found, Gone, Lookup, Recovery, Slot, Stats, TableError};
+pub use outcome::{
+    Arrival, AttachError, Created, Found, Gone, Lookup, Recovery, Slot, Stats, TableError, Torn,
+};
 
 /// A table of sessions over words that may be shared with other processes. Many may be open on the same words, in any
 /// number of processes, as long as their locks exclude one another.
@@ -63,7 +68,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
                 mem.store(word, 0);
             }
         }
-        let view = View { mem, map };
+        let view = View { mem, map, backed: false };
         Writer::run(&view, |writer| (0..map.slabs).rev().for_each(|slab| writer.close_slab(slab)));
         mem.store(at::CREATED, now.as_millis());
         geometry.write(mem);
@@ -88,7 +93,19 @@ impl<'m, L: WriteLock> Table<'m, L> {
         if geometry.words() != words.len() {
             return Err(AttachError::OtherSize { found: geometry.bytes() as u64 });
         }
-        Ok(Table { view: View { mem, map: Map::new(geometry) }, lock })
+        Ok(Table { view: View { mem, map: Map::new(geometry), backed: false }, lock })
+    }
+
+    /// The same table, as one whose records are all in another store as well: when it is full, records go first.
+    #[must_use]
+    pub fn backed(mut self) -> Self {
+        self.view.backed = true;
+        self
+    }
+
+    /// What it knows of the store behind it.
+    pub fn link(&self) -> Link<'_> {
+        Link(&self.view)
     }
 
     /// Opens a table that nobody else uses and of which nothing is known, such as a file after a crash: checks every
@@ -169,6 +186,14 @@ impl<'m, L: WriteLock> Table<'m, L> {
         Some(seen)
     }
 
+    /// Notes a visit of a session that was seen elsewhere; the later one stays.
+    pub fn saw(&self, slot: Slot, at: Timestamp) {
+        let seen = self.view.seen(slot.number);
+        if at > seen.at() && self.view.entry(slot.number) == Entry::from_word(slot.entry) {
+            self.view.mem.raise(self.view.map.seen(slot.number), seen.moved_to(at).word());
+        }
+    }
+
     /// As [`Table::load`], for what became of a session only: copies nothing out and counts nothing.
     pub fn peek(&self, key: &Key, now: Timestamp) -> Lookup {
         self.lookup(&key.words(), now, &mut Vec::new())
@@ -203,7 +228,13 @@ impl<'m, L: WriteLock> Table<'m, L> {
                 ends_as: fate.reason(),
                 idle: head.idle(),
                 last_seen: seen.at(),
-                slot: Slot { number, entry: copied.entry.word(), stamp: copied.stamp, fate: copied.fate },
+                slot: Slot {
+                    number,
+                    entry: copied.entry.word(),
+                    stamp: copied.stamp,
+                    fate: copied.fate,
+                    generation: head.facts.generation(),
+                },
             });
         }
         if torn { Lookup::Torn } else { Lookup::Absent(None) }
@@ -215,11 +246,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
     /// [`TableError::Exists`] when a record or a tombstone of that key is here, [`TableError::TooLarge`],
     /// [`TableError::Full`] when even eviction finds no room, and when the lock is not to be had.
     pub fn create(&self, record: &Record<'_>, now: Timestamp) -> Result<Created, TableError> {
-        let (len, max) = (record.sealed.len(), self.view.map.geometry.max_record());
-        if len > max {
-            return Err(TableError::TooLarge { len, max });
-        }
-        let head = Head::of_record(record);
+        self.check_size(record)?;
+        let head = Head::of_record(record, self.link().generation());
         let seen = Seen::new(record.last_seen, record.idle);
         let fate = Fate::new(record.deadline, Reason::Lifetime);
         self.write(|writer| {
@@ -227,6 +255,150 @@ impl<'m, L: WriteLock> Table<'m, L> {
             writer.mem.add(at::BEGINS, 1);
             Ok(Created { evicted_live })
         })?
+    }
+
+    /// Whether a record is small enough for the table.
+    ///
+    /// # Errors
+    /// [`TableError::TooLarge`] if not.
+    pub fn check_size(&self, record: &Record<'_>) -> Result<(), TableError> {
+        let (len, max) = (record.sealed.len(), self.view.map.geometry.max_record());
+        if len > max { Err(TableError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    /// Takes in a record from the store behind the table, in place of a record of the same key that is here. False when it
+    /// was not taken in, because a tombstone is here, or because something happened since the store was asked that the record
+    /// may be ignorant of.
+    ///
+    /// # Errors
+    /// As [`Table::create`].
+    pub fn admit(&self, arrival: &Arrival<'_>, now: Timestamp) -> Result<bool, TableError> {
+        let record = &arrival.record;
+        self.check_size(record)?;
+        let head = Head::of_record(record, arrival.generation);
+        let seen = Seen::new(record.last_seen, record.idle);
+        let fate = Fate::new(arrival.deadline, arrival.ends_as);
+        self.write(|writer| {
+            if writer.mem.load(at::SEQUENCE) != arrival.sequence {
+                return Ok(false);
+            }
+            let mut known = seen;
+            if let Some(slot) = writer.find(&head.key) {
+                if writer.entry(slot).is_tombstone() {
+                    return Ok(false);
+                }
+                known = known.later(writer.seen(slot));
+                writer.remove(slot);
+            }
+            writer.insert(head, record.sealed, known, fate, now)?;
+            Ok(true)
+        })?
+    }
+
+    /// Drops a record, of which the store behind the table knows nothing. Tombstones stay.
+    ///
+    /// # Errors
+    /// When the lock is not to be had.
+    pub fn forget(&self, key: &Key) -> Result<(), TableError> {
+        let key = key.words();
+        self.write(|writer| {
+            if let Some(slot) = writer.find(&key).filter(|&slot| !writer.entry(slot).is_tombstone()) {
+                writer.remove(slot);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Raises the mark of a scope: a tombstone of reason [`Reason::Epoch`] whose time is the stamp. The later stamp stays.
+    ///
+    /// # Errors
+    /// When the lock is not to be had, or the table has no room even for this.
+    pub fn mark(
+        &self,
+        scope: &Key,
+        stamp: Timestamp,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        let tombstone = Tombstone { reason: Reason::Epoch, node: 0, at: stamp, until, ends_line: true };
+        let head = Head::of_tombstone(scope, &tombstone);
+        let fate = recover::tombstone_fate(&head);
+        self.write(|writer| {
+            writer.make_room(head.chunk_words(), now);
+            match writer.find(&head.key) {
+                Some(slot) if writer.head(writer.entry(slot)).from >= head.from => {}
+                Some(slot) => writer.bury(slot, head, fate),
+                None => {
+                    writer.insert(head, &[], Seen::new(stamp, Duration::ZERO), fate, now)?;
+                }
+            }
+            Ok::<(), TableError>(())
+        })??;
+        self.link().raise_stamp(stamp);
+        Ok(())
+    }
+
+    /// The stamp of a scope's mark. Takes no lock.
+    ///
+    /// # Errors
+    /// When the table could not tell.
+    pub fn stamp_of(&self, scope: &Key) -> Result<Option<Timestamp>, Torn> {
+        match self.lookup(&scope.words(), Timestamp::default(), &mut Vec::new()) {
+            Lookup::Absent(gone) => Ok(gone.map(|gone| gone.at)),
+            Lookup::Found(_) => Ok(None),
+            Lookup::Torn => Err(Torn),
+        }
+    }
+
+    /// The tombstones in a part of the index, marks included, for who has to tell another store of them.
+    pub fn tombstones(&self, part: Range<usize>) -> Vec<(Key, Tombstone)> {
+        let slots = part.start * BUCKET..part.end.min(self.view.map.buckets) * BUCKET;
+        let tombstone = |slot| {
+            let entry = self.view.entry(slot);
+            let key = self.view.head(entry).key;
+            match self.view.read_slot(slot, &key, &mut Vec::new()) {
+                Read::Is(copied) if copied.head.facts.is_tombstone() => {
+                    let head = copied.head;
+                    let tombstone = Tombstone {
+                        reason: head.facts.reason()?,
+                        node: head.facts.node(),
+                        at: Timestamp::from_millis(head.from),
+                        until: head.deadline(),
+                        ends_line: head.facts.ends_line(),
+                    };
+                    Some((Key::from_words(key), tombstone))
+                }
+                _ => None,
+            }
+        };
+        slots.filter(|&slot| self.view.entry(slot).is_tombstone()).filter_map(tombstone).collect()
+    }
+
+    /// The records in a part of the index that `wanted` chooses by their idle timeout (in whole seconds, rounded up) and
+    /// when they were last seen.
+    pub fn visited(
+        &self,
+        part: Range<usize>,
+        wanted: impl Fn(Duration, Timestamp) -> bool,
+    ) -> Vec<(Key, Timestamp)> {
+        let slots = part.start * BUCKET..part.end.min(self.view.map.buckets) * BUCKET;
+        let visited = |slot| {
+            let (entry, seen) = (self.view.entry(slot), self.view.seen(slot));
+            if entry.is_empty() || entry.is_tombstone() || !wanted(seen.idle_hint(), seen.at()) {
+                return None;
+            }
+            let key = self.view.head(entry).key;
+            match self.view.read_slot(slot, &key, &mut Vec::new()) {
+                Read::Is(copied) => Some((Key::from_words(key), Seen::from_word(copied.seen).at())),
+                Read::Other | Read::Torn => None,
+            }
+        };
+        slots.filter_map(visited).collect()
+    }
+
+    /// Parts of the index that [`Table::tombstones`] and [`Table::visited`] can be asked for: numbers below this.
+    pub fn parts(&self) -> usize {
+        self.view.map.buckets
     }
 
     /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. False when there is
@@ -243,6 +415,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
     ) -> Result<bool, TableError> {
         let key = key.words();
         self.write(|writer| {
+            writer.mem.add(at::SEQUENCE, 1);
             let Some(slot) = writer.find(&key).filter(|&slot| writer.is_live(slot, now)) else {
                 return Ok(false);
             };

@@ -2,6 +2,7 @@
 
 use super::lock::LockError;
 use crate::clock::Timestamp;
+use crate::store::record::Record;
 use crate::store::tombstone::Reason;
 use std::time::Duration;
 
@@ -35,6 +36,21 @@ pub struct Found {
     pub slot: Slot,
 }
 
+/// A record that another store holds, to be kept in the table as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The record, with the deadline that it was born with.
+    pub record: Record<'a>,
+    /// Its deadline as it stands now.
+    pub deadline: Timestamp,
+    /// What is told once that has passed.
+    pub ends_as: Reason,
+    /// The generation in which the store was asked for it.
+    pub generation: u16,
+    /// [`Link::sequence`](super::Link::sequence), read before the store was asked.
+    pub sequence: u64,
+}
+
 /// Where a record lies, and how it was when it was read. Goes stale harmlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
@@ -42,7 +58,21 @@ pub struct Slot {
     pub(super) entry: u64,
     pub(super) stamp: u64,
     pub(super) fate: u64,
+    pub(super) generation: u16,
 }
+
+impl Slot {
+    /// The generation of the record; see [`Link::generation`](super::Link::generation).
+    #[must_use]
+    pub const fn generation(&self) -> u16 {
+        self.generation
+    }
+}
+
+/// The table could not tell: what was asked for kept changing, or the memory is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record could not be read in one piece")]
+pub struct Torn;
 
 /// What is known about the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -195,7 +195,7 @@ impl View<'_> {
     pub(super) fn check(&self) -> Result<(), String> {
         let copy: Box<[crate::sync::AtomicU64]> =
             (0..self.mem.words().len()).map(|i| crate::sync::AtomicU64::new(self.mem.load(i))).collect();
-        let rebuilt = View { mem: super::mem::Mem::new(&copy), map: self.map };
+        let rebuilt = View { mem: super::mem::Mem::new(&copy), map: self.map, backed: self.backed };
         let dropped = Writer::run(&rebuilt, |writer| writer.rebuild());
         if dropped > 0 {
             return Err(format!("{dropped} entries contradict the slabs"));

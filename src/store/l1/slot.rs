@@ -91,8 +91,8 @@ pub(super) struct Head {
     pub(super) checksum: u64,
 }
 
-/// One word: payload bytes (bits 0 to 30), whether a tombstone ends a line (31), node (32 to 47), reason (48 to 55, zero
-/// for a record), size class (56 to 63).
+/// One word: payload bytes (bits 0 to 30), whether a tombstone ends a line (31), node of a tombstone or generation of a
+/// record (32 to 47), reason (48 to 55, zero for a record), size class (56 to 63).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Facts(pub(super) u64);
 
@@ -105,6 +105,16 @@ impl Facts {
 
     pub(super) fn reason(self) -> Option<Reason> {
         Reason::from_code((self.0 >> 48) as u8)
+    }
+
+    /// The generation of a record.
+    pub(super) const fn generation(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    /// The node where a tombstone's session ended.
+    pub(super) const fn node(self) -> u16 {
+        (self.0 >> 32) as u16
     }
 
     pub(super) const fn ends_line(self) -> bool {
@@ -122,10 +132,10 @@ impl Facts {
 
 impl Head {
     /// The head for `record`, its size class still open. Digests the payload: not to be done under the lock.
-    pub(super) fn of_record(record: &Record<'_>) -> Self {
+    pub(super) fn of_record(record: &Record<'_>, generation: u16) -> Self {
         let mut head = Head {
             key: record.key.words(),
-            facts: Facts(record.sealed.len() as u64),
+            facts: Facts(record.sealed.len() as u64 | u64::from(generation) << 32),
             from: record.created.as_millis(),
             until: record.deadline.as_millis(),
             idle: u64::try_from(record.idle.as_millis()).unwrap_or(u64::MAX),

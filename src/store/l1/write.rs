@@ -111,7 +111,7 @@ impl<'v, 'm> Writer<'v, 'm> {
         self.offer(slot);
     }
 
-    /// Makes a record a tombstone, in its slot. Evicts nobody for it.
+    /// Puts a tombstone in the place of a record or of another tombstone. Evicts nobody for it.
     pub(super) fn bury(&self, slot: usize, tombstone: Head, fate: Fate) {
         let class = self.map.classes.fitting(tombstone.chunk_words()).unwrap_or(0);
         let Some(chunk) = self.allocate(class).or_else(|| self.allocate_larger(class)) else {
@@ -135,7 +135,7 @@ impl<'v, 'm> Writer<'v, 'm> {
         // acquire fence in `read`, before it looks at the entry again.
         fence(Ordering::Release);
         self.mem.store(self.map.fate(slot), fate.word());
-        self.mem.sub(at::LIVE, 1);
+        self.mem.sub(Self::count_of(old), 1);
         self.mem.add(at::TOMBSTONES, 1);
         self.release(old.chunk());
         self.offer(slot);

@@ -204,6 +204,13 @@ impl Backend for MemoryBackend {
         })
     }
 
+    fn stamps(&self, scopes: &[Key], _within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        self.ask(|state| {
+            let kept = |scope| state.marks.get(scope).filter(|mark| mark.until > state.now);
+            scopes.iter().map(|scope| kept(scope).map(|mark| mark.stamp)).collect()
+        })
+    }
+
     fn log(&self, _within: Instant) -> Result<Box<dyn Log>, Unavailable> {
         Ok(Box::new(MemoryLog(self.clone())))
     }

@@ -75,6 +75,12 @@ pub trait Backend: Send + Sync {
         within: Instant,
     ) -> Result<Timestamp, Unavailable>;
 
+    /// The stamps of scopes, in their order; `None` for one without a mark. One round trip.
+    ///
+    /// # Errors
+    /// As [`Backend::load`].
+    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
+
     /// Opens the log for reading, with a connection of its own.
     ///
     /// # Errors

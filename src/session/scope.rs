@@ -1,0 +1,74 @@
+//! Scopes: all sessions, those of a realm, of a user, of a group. Each has a mark in the store; to raise it ends (or has
+//! refreshed) every session of the scope that was born before, however many they are.
+
+use super::payload::Payload;
+use super::realm::Realm;
+use crate::store::key::Key;
+
+/// A set of sessions that can be ended or refreshed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Every session, of any realm.
+    All,
+    /// Every session of the realm.
+    Realm,
+    /// The sessions of a user of the realm.
+    User(&'a str),
+    /// The sessions of the realm whose login found the user to be in a group.
+    Group(&'a str),
+}
+
+/// What happens to the sessions of a scope whose mark rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// They end.
+    End,
+    /// Whoever vouched for the user is asked again, on the next page.
+    Refresh,
+}
+
+impl Scope<'_> {
+    /// The key of the mark: a digest, so that no store holds a user's name.
+    #[must_use]
+    pub fn key(self, realm: &Realm, effect: Effect) -> Key {
+        let (kind, name) = match self {
+            Scope::All => (0, ""),
+            Scope::Realm => (1, ""),
+            Scope::User(name) => (2, name),
+            Scope::Group(name) => (3, name),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("mod_session_cluster v1 scope");
+        hasher.update(&[kind, effect as u8]);
+        if self != Scope::All {
+            hasher.update(realm.as_bytes());
+        }
+        Key::new(*hasher.update(name.as_bytes()).finalize().as_bytes())
+    }
+
+    /// The scopes that a session belongs to.
+    pub fn of(payload: &Payload) -> impl Iterator<Item = Scope<'_>> {
+        let user = payload.principal.iter().map(|principal| Scope::User(&principal.user));
+        let groups = payload.groups.iter().map(|group| Scope::Group(group));
+        [Scope::All, Scope::Realm].into_iter().chain(user).chain(groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_scope_has_a_key_of_its_own() {
+        let realms = [Realm::new("a"), Realm::new("b")];
+        let scopes = [Scope::Realm, Scope::User("x"), Scope::Group("x"), Scope::User(""), Scope::User("y")];
+        let mut keys = HashSet::new();
+        for effect in [Effect::End, Effect::Refresh] {
+            assert!(keys.insert(Scope::All.key(&realms[0], effect)));
+            assert!(!keys.insert(Scope::All.key(&realms[1], effect)), "all realms");
+            for (realm, scope) in realms.iter().flat_map(|realm| scopes.map(|scope| (realm, scope))) {
+                assert!(keys.insert(scope.key(realm, effect)), "{scope:?} {effect:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The store as sessions see it: the table of this host, and behind it, in a cluster, the store of all nodes.
+//!
+//! The store behind is the truth. It is written first: a begin or an end that it did not confirm has not happened. Reads are
+//! answered by the table alone while the lease holds, that is, while the log of the cluster has been read to its end a
+//! moment ago; else by the store; and while that cannot be reached, as [`Outage`] says.
+
+use super::key::Key;
+use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
+use super::l2::{Backend, Facts, Stored, Unavailable};
+use super::record::Record;
+use super::tombstone::{Reason, Tombstone};
+use crate::clock::{Timestamp, uptime};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The tiers of one host.
+pub struct Store<'m, L> {
+    table: Table<'m, L>,
+    cluster: Option<Cluster>,
+}
+
+/// The store behind the table, and how this host deals with it.
+pub struct Cluster {
+    /// The store.
+    pub backend: Arc<dyn Backend>,
+    /// Tells it from other stores.
+    pub id: u64,
+    /// For how long after it was fresh the table is trusted.
+    pub bound: Duration,
+    /// What happens while the store cannot be reached.
+    pub outage: Outage,
+    /// Number of this node.
+    pub node: u16,
+    /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
+    pub flush_every: Duration,
+}
+
+/// What happens to sessions that are in the table while the store cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// They go on for so long. A logout on another node is then not heard of here until the store is back.
+    Serve(Duration),
+    /// They wait: a logout holds within the bound, whatever has failed.
+    Refuse,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Outage::Serve(Duration::from_secs(3600))
+    }
+}
+
+/// What one request may spend waiting for the store, in all.
+pub struct Budget(Cell<Duration>);
+
+impl Budget {
+    /// So much.
+    #[must_use]
+    pub const fn new(all: Duration) -> Self {
+        Budget(Cell::new(all))
+    }
+
+    /// Runs an operation that has to end within what is left.
+    fn spend<R>(&self, op: impl FnOnce(Instant) -> R) -> R {
+        let start = Instant::now();
+        let result = op(start + self.0.get());
+        self.0.set(self.0.get().saturating_sub(start.elapsed()));
+        result
+    }
+}
+
+/// The outcome of a load, when somebody could tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// The record is there and its deadline has not passed.
+    Found(Fetched),
+    /// There is no such session, or no longer; with the reason if one is known.
+    Absent(Option<Reason>),
+}
+
+/// A record that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// What is known of it.
+    pub facts: Facts,
+    /// Where it lies in the table; `None` when the store was asked for it just now.
+    pub slot: Option<Slot>,
+    /// How much longer than its idle timeout it lives after the last visit that is known here: visits to other nodes are
+    /// told with a delay.
+    pub idle_slack: Duration,
+}
+
+/// The store could not tell, or did not do what was asked. Never the same as absent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The table refused, and there is nothing behind it.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A record kept changing under the reader.
+    #[error(transparent)]
+    Torn(#[from] Torn),
+    /// The store of the cluster did not answer, or did not confirm.
+    #[error("the cluster's store: {0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+impl<'m, L: WriteLock> Store<'m, L> {
+    /// A host of its own.
+    pub fn alone(table: Table<'m, L>) -> Self {
+        Store { table, cluster: None }
+    }
+
+    /// A node of a cluster.
+    pub fn clustered(table: Table<'m, L>, cluster: Cluster) -> Self {
+        Store { table: table.backed(), cluster: Some(cluster) }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Table<'m, L> {
+        &self.table
+    }
+
+    /// The store behind it.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// The present instant: by the clock of the cluster's store, or `local` where there is none.
+    pub fn now(&self, local: impl FnOnce() -> Timestamp) -> Timestamp {
+        if self.cluster.is_some() { self.table.link().now(uptime()) } else { local() }
+    }
+
+    /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. In a cluster: from the table
+    /// if it may be trusted, by a look at two more words; else with one round trip to the store.
+    ///
+    /// # Errors
+    /// When nobody could tell.
+    pub fn load(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        sealed: &mut Vec<u8>,
+        budget: &Budget,
+    ) -> Result<Loaded, StoreError> {
+        let lookup = self.table.load(key, now, sealed);
+        let Some(cluster) = &self.cluster else {
+            return match lookup {
+                Lookup::Found(found) => Ok(Loaded::Found(Fetched::here(&found, Duration::ZERO))),
+                Lookup::Absent(gone) => Ok(Loaded::Absent(gone.map(|gone| gone.reason))),
+                Lookup::Torn => Err(Torn.into()),
+            };
+        };
+        match lookup {
+            Lookup::Absent(Some(gone)) => Ok(Loaded::Absent(Some(gone.reason))),
+            // What looks idle from here may have been used elsewhere.
+            Lookup::Found(found) if self.trusts(found.slot) && now.since(found.last_seen) <= found.idle => {
+                Ok(Loaded::Found(Fetched::here(&found, idle_slack(found.idle))))
+            }
+            Lookup::Found(found) => self.ask(cluster, key, Some(found), now, sealed, budget),
+            Lookup::Absent(None) | Lookup::Torn => self.ask(cluster, key, None, now, sealed, budget),
+        }
+    }
+
+    /// Whether the record in that slot is trusted without asking the cluster's store. Always, where there is none.
+    pub fn trusts(&self, slot: Slot) -> bool {
+        self.cluster.is_none() || (self.table.link().generation() == slot.generation() && self.is_leased())
+    }
+
+    /// Whether the log of the cluster was read to its end within the logout bound.
+    fn is_leased(&self) -> bool {
+        uptime() < self.table.link().lease()
+    }
+
+    /// Asks the cluster's store for a record, of which the table has `here`, with its payload in `sealed`.
+    fn ask(
+        &self,
+        cluster: &Cluster,
+        key: &Key,
+        here: Option<Found>,
+        now: Timestamp,
+        sealed: &mut Vec<u8>,
+        budget: &Budget,
+    ) -> Result<Loaded, StoreError> {
+        let link = self.table.link();
+        let (generation, sequence) = (link.generation(), link.sequence());
+        let mut fetched = Vec::new();
+        match budget.spend(|within| cluster.backend.load(key, &mut fetched, within)) {
+            Ok(Stored::Record(facts)) => {
+                link.heard(now);
+                if facts.deadline <= now {
+                    return Ok(Loaded::Absent(Some(facts.ends_as)));
+                }
+                *sealed = fetched;
+                let facts = Facts {
+                    last_seen: here.map_or(facts.last_seen, |here| here.last_seen.max(facts.last_seen)),
+                    ..facts
+                };
+                match here {
+                    Some(here) if here.slot.generation() == generation && here.deadline == facts.deadline => {
+                        self.table.saw(here.slot, facts.last_seen);
+                    }
+                    // The table is there to save time. That it cannot takes nothing away.
+                    _ => drop(self.table.admit(&facts.arrival(*key, sealed, generation, sequence), now)),
+                }
+                Ok(Loaded::Found(Fetched { facts, slot: None, idle_slack: idle_slack(facts.idle) }))
+            }
+            Ok(Stored::Tombstone(tombstone)) => {
+                link.heard(now);
+                let _ = self.table.end(key, tombstone, now);
+                Ok(Loaded::Absent(Some(tombstone.reason)))
+            }
+            Ok(Stored::Nothing) => {
+                link.heard(now);
+                if here.is_some() {
+                    let _ = self.table.forget(key);
+                }
+                Ok(Loaded::Absent(None))
+            }
+            Err(unavailable) => match here {
+                Some(found) if self.may_serve(cluster, now) && now.since(found.last_seen) <= found.idle => {
+                    Ok(Loaded::Found(Fetched::here(&found, Duration::ZERO)))
+                }
+                _ => Err(unavailable.into()),
+            },
+        }
+    }
+
+    /// Whether the table is served from although the store cannot be reached.
+    fn may_serve(&self, cluster: &Cluster, now: Timestamp) -> bool {
+        match cluster.outage {
+            Outage::Serve(allowance) => now.since(self.table.link().contact()) <= allowance,
+            Outage::Refuse => false,
+        }
+    }
+
+    /// Stores a record whose key is new. In a cluster: in its store first, with one round trip.
+    ///
+    /// # Errors
+    /// When it was not stored, or the store did not confirm it: then nobody may be given its session id.
+    pub fn create(
+        &self,
+        record: &Record<'_>,
+        now: Timestamp,
+        budget: &Budget,
+    ) -> Result<Created, StoreError> {
+        let Some(cluster) = &self.cluster else { return Ok(self.table.create(record, now)?) };
+        self.table.check_size(record)?;
+        let generation = self.table.link().generation();
+        if !budget.spend(|within| cluster.backend.create(record, within))? {
+            return Err(TableError::Exists.into());
+        }
+        self.table.link().heard(now);
+        if self.table.link().generation() == generation {
+            let _ = self.table.create(record, now);
+        }
+        Ok(Created { evicted_live: 0 })
+    }
+
+    /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. Returns why the session
+    /// had ended before, if it had.
+    ///
+    /// # Errors
+    /// When the store did not confirm it.
+    pub fn retire(
+        &self,
+        key: &Key,
+        deadline: Timestamp,
+        reason: Reason,
+        now: Timestamp,
+        budget: &Budget,
+    ) -> Result<Option<Reason>, StoreError> {
+        let Some(cluster) = &self.cluster else {
+            if self.table.retire(key, deadline, reason, now)? {
+                return Ok(None);
+            }
+            return match self.table.peek(key, now) {
+                Lookup::Absent(Some(gone)) => Ok(Some(gone.reason)),
+                Lookup::Absent(None) => Ok(Some(Reason::Evicted)),
+                Lookup::Found(_) => Ok(None),
+                Lookup::Torn => Err(Torn.into()),
+            };
+        };
+        let stands = budget.spend(|within| cluster.backend.retire(key, deadline, reason, within))?;
+        self.table.link().heard(now);
+        let _ = self.table.retire(key, deadline, reason, now);
+        Ok(match stands {
+            Stored::Record(facts) if facts.deadline > now => None,
+            Stored::Record(facts) => Some(facts.ends_as),
+            Stored::Tombstone(tombstone) => Some(tombstone.reason),
+            Stored::Nothing => Some(Reason::Evicted),
+        })
+    }
+
+    /// Ends a session, everywhere. From the return on this host refuses it, and others do as soon as they have read the log,
+    /// within their logout bound. True when it was alive.
+    ///
+    /// # Errors
+    /// When the store did not confirm it: the session may go on, and the answer must say so.
+    pub fn end(
+        &self,
+        key: &Key,
+        tombstone: Tombstone,
+        now: Timestamp,
+        budget: &Budget,
+    ) -> Result<bool, StoreError> {
+        let Some(cluster) = &self.cluster else { return Ok(self.table.end(key, tombstone, now)?) };
+        let tombstone = Tombstone { node: cluster.node, ..tombstone };
+        let before = budget.spend(|within| cluster.backend.end(key, &tombstone, within))?;
+        self.table.link().heard(now);
+        // The log will bring it here in a moment, should the table not take it now.
+        let _ = self.table.end(key, tombstone, now);
+        Ok(matches!(before, Stored::Record(facts) if facts.deadline > now))
+    }
+
+    /// Why a session ended, if it did; asks nobody but the table, unless `fresh`.
+    ///
+    /// # Errors
+    /// When nobody could tell.
+    pub fn reason_of(
+        &self,
+        key: &Key,
+        fresh: bool,
+        now: Timestamp,
+        budget: &Budget,
+    ) -> Result<Option<Reason>, StoreError> {
+        match (self.table.peek(key, now), &self.cluster) {
+            (Lookup::Absent(Some(gone)), _) => Ok(Some(gone.reason)),
+            (Lookup::Torn, None) => Err(Torn.into()),
+            (_, Some(cluster)) if fresh => {
+                match budget.spend(|within| cluster.backend.load(key, &mut Vec::new(), within))? {
+                    Stored::Tombstone(tombstone) => {
+                        let _ = self.table.end(key, tombstone, now);
+                        Ok(Some(tombstone.reason))
+                    }
+                    Stored::Record(facts) if facts.deadline <= now => Ok(Some(facts.ends_as)),
+                    Stored::Record(_) | Stored::Nothing => Ok(None),
+                }
+            }
+            (Lookup::Torn, Some(_)) => Err(Torn.into()),
+            (Lookup::Found(_) | Lookup::Absent(None), _) => Ok(None),
+        }
+    }
+
+    /// Marks every session of a scope that was born so far. Returns the stamp. One round trip, however many they are.
+    ///
+    /// # Errors
+    /// When the store did not confirm it.
+    pub fn mark(&self, scope: &Key, now: Timestamp, budget: &Budget) -> Result<Timestamp, StoreError> {
+        let until = now.after(MARK_KEPT);
+        let Some(cluster) = &self.cluster else {
+            let stamp = self.table.link().stamp().after(Duration::from_millis(1)).max(now);
+            self.table.mark(scope, stamp, until, now)?;
+            return Ok(stamp);
+        };
+        let stamp = budget.spend(|within| cluster.backend.mark(scope, None, MARK_KEPT, within))?;
+        let _ = self.table.mark(scope, stamp, until, now);
+        Ok(stamp)
+    }
+
+    /// The stamp that a session is born under: marks that come later are higher.
+    pub fn birth_stamp(&self) -> Timestamp {
+        self.table.link().stamp()
+    }
+
+    /// Whether one of the scopes was marked after a session was born under `stamp`. Costs one load where nothing was marked
+    /// since then.
+    ///
+    /// # Errors
+    /// When nobody could tell.
+    pub fn is_marked(
+        &self,
+        scopes: impl Iterator<Item = Key>,
+        stamp: Timestamp,
+        budget: &Budget,
+    ) -> Result<bool, StoreError> {
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_leased()) {
+            let scopes: Vec<Key> = scopes.collect();
+            return match budget.spend(|within| cluster.backend.stamps(&scopes, within)) {
+                Ok(stamps) => Ok(stamps.into_iter().flatten().any(|mark| mark > stamp)),
+                Err(_) if self.may_serve(cluster, self.table.link().now(uptime())) => {
+                    self.is_marked_here(scopes.into_iter(), stamp)
+                }
+                Err(unavailable) => Err(unavailable.into()),
+            };
+        }
+        self.is_marked_here(scopes, stamp)
+    }
+
+    fn is_marked_here(
+        &self,
+        mut scopes: impl Iterator<Item = Key>,
+        stamp: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if self.table.link().stamp() <= stamp {
+            return Ok(false);
+        }
+        scopes.try_fold(false, |marked, scope| {
+            let mark = self.table.stamp_of(&scope)?;
+            Ok(marked || mark.is_some_and(|mark| mark > stamp))
+        })
+    }
+}
+
+/// How long a mark is kept: longer than any session lives.
+pub const MARK_KEPT: Duration = Duration::from_secs(50 * 86_400);
+
+/// How much longer than its idle timeout a session lives in a cluster: visits are told to the store once in a tenth of it.
+fn idle_slack(idle: Duration) -> Duration {
+    idle / 8 + Duration::from_secs(1)
+}
+
+impl Fetched {
+    fn here(found: &Found, idle_slack: Duration) -> Self {
+        let &Found { created, born_deadline, deadline, ends_as, idle, last_seen, slot } = found;
+        let facts = Facts { created, born_deadline, deadline, ends_as, idle, last_seen };
+        Fetched { facts, slot: Some(slot), idle_slack }
+    }
+}
+
+impl Facts {
+    fn arrival<'a>(self, key: Key, sealed: &'a [u8], generation: u16, sequence: u64) -> Arrival<'a> {
+        let Facts { created, born_deadline, deadline, ends_as, idle, last_seen } = self;
+        let record = Record { key, created, deadline: born_deadline, last_seen, idle, sealed };
+        Arrival { record, deadline, ends_as, generation, sequence }
+    }
+}

@@ -1,0 +1,238 @@
+//! The watcher: what one process of each host does so that its table may be trusted. It reads the cluster's log into the
+//! table and renews the lease; notices when the log was lost, and then has every record confirmed anew and tells the store
+//! of the ends that this host knows; and tells it of visits.
+//!
+//! Everything that must not be lost with the process is in the table (see [`Link`]), so that the next one goes on where it
+//! died. The order is always: apply, then move the position, then renew the lease.
+
+use super::l1::{Link, Table, WriteLock};
+use super::l2::{BATCH, Event, Log, Mark, NodeReport, Position, Pulse, Unavailable};
+use super::tiers::{Cluster, MARK_KEPT, Store, StoreError};
+use super::tombstone::Reason;
+use crate::clock::{Timestamp, uptime};
+use std::time::{Duration, Instant};
+
+/// The watcher of one process. At most one of a host is at work; the others stand by.
+pub struct Watcher<'s, 'm, L: WriteLock> {
+    table: &'s Table<'m, L>,
+    cluster: &'s Cluster,
+    node: NodeReport,
+    me: u64,
+    log: Option<Box<dyn Log>>,
+    flush: Option<Flush>,
+    purged: Option<Instant>,
+}
+
+/// A round of telling the store of visits.
+#[derive(Clone, Copy)]
+struct Flush {
+    from: Timestamp,
+    until: Timestamp,
+    part: usize,
+}
+
+/// What an administrator has to know, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The store has not been heard for longer than the logout bound.
+    Lost(String),
+    /// It is heard again.
+    Regained,
+    /// Its log is not the one that was read before: writes may have been lost.
+    OtherLog,
+}
+
+impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
+    /// How long a watcher that says nothing any more is waited for.
+    const TERM: u64 = 600;
+    /// How long a stand-by sleeps.
+    const STAND_BY: Duration = Duration::from_millis(100);
+    /// Buckets of the index that are looked at together.
+    const PART: usize = 64;
+    /// For how long a step goes on with what can wait.
+    const SPELL: Duration = Duration::from_millis(20);
+    const PURGE_EVERY: Duration = Duration::from_secs(10);
+    /// Log entries are kept for so long. A host that was away for longer has everything confirmed.
+    const LOG_KEPT: Duration = Duration::from_secs(86_400);
+
+    /// The watcher of this process for `store`; `None` where there is no cluster. `me` is a number that no other process has,
+    /// and not 0.
+    pub fn new(store: &'s Store<'m, L>, node: NodeReport, me: u64) -> Option<Self> {
+        let cluster = store.cluster()?;
+        let (log, flush, purged) = Default::default();
+        Some(Watcher { table: store.table(), cluster, node, me, log, flush, purged })
+    }
+
+    /// Reads what there is to read, waiting a little for it, and does a little of the rest. Returns how long to sleep
+    /// before the next step.
+    pub fn step(&mut self, report: &dyn Fn(Report)) -> Duration {
+        let link = self.table.link();
+        let now = uptime();
+        if link.store() != self.cluster.id || !link.lead(self.me, now, now + Self::TERM) {
+            (self.log, self.flush) = (None, None);
+            return Self::STAND_BY;
+        }
+        match self.follow(report) {
+            Ok(()) => {
+                if link.announce(true) {
+                    report(Report::Regained);
+                }
+                // What fails here is tried again in the next step.
+                let _ = self.keep_house();
+                Duration::ZERO
+            }
+            Err(error) => {
+                self.log = None;
+                if now >= link.lease() && link.announce(false) {
+                    report(Report::Lost(error.to_string()));
+                }
+                self.cluster.bound / 10
+            }
+        }
+    }
+
+    /// Reads the log to its end and renews the lease.
+    fn follow(&mut self, report: &dyn Fn(Report)) -> Result<(), StoreError> {
+        let link = self.table.link();
+        let start = uptime();
+        let within = self.within();
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => none.insert(self.cluster.backend.log(within)?),
+        };
+        let pulse = log.pulse(&self.node, within)?;
+        link.set_clock(pulse.now, u64::midpoint(start, uptime()));
+        link.heard(pulse.now);
+        if let Some(known) = lost(&link, &pulse) {
+            link.distrust();
+            for mark in log.marks(within)? {
+                self.table.mark(&mark.scope, mark.stamp, mark.until, pulse.now)?;
+            }
+            link.set_position(words(pulse.last), pulse.identity);
+            link.set_reassert(Some(0));
+            if known {
+                report(Report::OtherLog);
+            }
+        }
+        let mut patience = self.cluster.bound / 5;
+        loop {
+            let ([major, minor], identity) = link.position();
+            let entries = log.read(Position { major, minor }, patience)?;
+            let now = link.now(uptime());
+            for (_, event) in &entries {
+                apply(self.table, event, now)?;
+            }
+            if let Some((last, _)) = entries.last() {
+                link.set_position(words(*last), identity);
+            }
+            if entries.len() < BATCH {
+                break;
+            }
+            patience = Duration::from_millis(1);
+        }
+        link.renew(start + u64::try_from(self.cluster.bound.as_millis()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// When an operation has to have ended, so that the lease can be renewed in time after it.
+    fn within(&self) -> Instant {
+        Instant::now() + (self.cluster.bound / 2).min(Duration::from_millis(250))
+    }
+
+    /// A step of everything that can wait.
+    fn keep_house(&mut self) -> Result<(), Unavailable> {
+        let start = Instant::now();
+        while start.elapsed() < Self::SPELL && (self.reassert()? || self.flush()?) {}
+        if self.purged.is_none_or(|at| at.elapsed() >= Self::PURGE_EVERY) {
+            let before = self.table.link().now(uptime()).before(Self::LOG_KEPT);
+            let within = self.within();
+            if let Some(log) = &mut self.log {
+                log.purge(before, within)?;
+            }
+            self.purged = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Tells the store of ends and marks that it may have lost. Returns whether there is more to do.
+    fn reassert(&mut self) -> Result<bool, Unavailable> {
+        let link = self.table.link();
+        let Some(part) = link.reassert() else { return Ok(false) };
+        let now = link.now(uptime());
+        let backend = &self.cluster.backend;
+        for (key, tombstone) in self.table.tombstones(part..part + Self::PART) {
+            if tombstone.until <= now {
+                continue;
+            }
+            if tombstone.reason == Reason::Epoch {
+                backend.mark(&key, Some(tombstone.at), MARK_KEPT, self.within())?;
+            } else {
+                backend.end(&key, &tombstone, self.within())?;
+            }
+        }
+        let next = Some(part + Self::PART).filter(|&next| next < self.table.parts());
+        link.set_reassert(next);
+        Ok(next.is_some())
+    }
+
+    /// Tells the store of visits: for each session at most once in a tenth of its idle timeout. Returns whether there is
+    /// more to do.
+    fn flush(&mut self) -> Result<bool, Unavailable> {
+        let link = self.table.link();
+        let now = link.now(uptime());
+        let Flush { from, until, part } = match self.flush {
+            Some(flush) => flush,
+            None if now.since(link.flushed()) < self.cluster.flush_every => return Ok(false),
+            None => Flush { from: link.flushed(), until: now, part: 0 },
+        };
+        let visits =
+            self.table.visited(part..part + Self::PART, |idle, seen| is_due(idle, seen, from, until));
+        for batch in visits.chunks(BATCH) {
+            self.cluster.backend.touch(batch, self.within())?;
+        }
+        let part = part + Self::PART;
+        self.flush = Some(Flush { from, until, part }).filter(|_| part < self.table.parts());
+        if self.flush.is_none() {
+            link.set_flushed(until);
+        }
+        Ok(self.flush.is_some())
+    }
+}
+
+impl<L: WriteLock> Drop for Watcher<'_, '_, L> {
+    fn drop(&mut self) {
+        self.table.link().resign(self.me);
+    }
+}
+
+/// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended between
+/// them, and the visit was in that one or later.
+fn is_due(idle: Duration, seen: Timestamp, from: Timestamp, until: Timestamp) -> bool {
+    let tenth = u64::try_from(idle.as_millis() / 10).unwrap_or(u64::MAX).max(1);
+    let number = |at: Timestamp| at.as_millis() / tenth;
+    number(from) < number(until) && number(seen) >= number(from)
+}
+
+/// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read.
+/// `Some(true)` when there was one before.
+fn lost(link: &Link<'_>, pulse: &Pulse) -> Option<bool> {
+    let ([major, minor], log) = link.position();
+    let position = Position { major, minor };
+    let same = log == pulse.identity && pulse.trimmed <= position && position <= pulse.last;
+    (!same).then_some(log != 0)
+}
+
+fn words(position: Position) -> [u64; 2] {
+    [position.major, position.minor]
+}
+
+/// Brings the table up to what an entry of the log says.
+fn apply<L: WriteLock>(table: &Table<'_, L>, event: &Event, now: Timestamp) -> Result<(), StoreError> {
+    match *event {
+        Event::Ended { ref key, tombstone } => drop(table.end(key, tombstone, now)?),
+        Event::Retired { ref key, deadline, reason } => drop(table.retire(key, deadline, reason, now)?),
+        Event::Marked(Mark { ref scope, stamp, until }) => table.mark(scope, stamp, until, now)?,
+        Event::Unknown => table.link().distrust(),
+    }
+    Ok(())
+}
