@@ -1,11 +1,17 @@
 //! What the live tests stand on: a real httpd in a server root of its own, a browser with a cookie jar, a load of
-//! many browsers, and a reader of the error log that fails a test over any line nobody expected.
+//! many browsers, and a reader of the error log that fails a test over any line nobody expected; real Redis servers,
+//! and a proxy in front of them that fails as networks do.
 
 mod browser;
 mod conf;
 mod error_log;
+// Each test binary uses its part of these two.
+#[allow(dead_code)]
+pub(crate) mod faults;
 mod httpd;
 mod load;
+#[allow(dead_code, unused_imports)]
+pub(crate) mod redis;
 mod strace;
 
 pub(crate) use browser::{Browser, Page, exchange};
