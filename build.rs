@@ -64,6 +64,7 @@ mod httpd {
         "apr_pool_cleanup_register",
         "apr_pool_create_ex",
         "apr_pool_destroy",
+        "apr_pool_pre_cleanup_register",
         "apr_pool_userdata_get",
         "apr_pool_userdata_setn",
         "apr_shm_baseaddr_get",

@@ -48,11 +48,11 @@ impl Node {
             bound: BOUND,
             outage,
             node: 7,
+            report: NodeReport { name: name.into(), fingerprint: "f".into(), version: "1".into() },
             flush_every: Duration::from_millis(1),
         };
         let store: &'static Store<'_, _> = Box::leak(Box::new(Store::clustered(table, cluster)));
-        let report = NodeReport { name: name.into(), fingerprint: "f".into(), version: "1".into() };
-        let watcher = RefCell::new(Watcher::new(store, report, 1).unwrap());
+        let watcher = RefCell::new(Watcher::new(store, 1).unwrap());
         let node = Node { store, watcher, reports: RefCell::default(), realm: Realm::new("r"), policy };
         node.watch();
         node
@@ -324,8 +324,7 @@ fn a_record_that_was_ended_while_it_was_fetched_does_not_come_back() {
 fn a_second_watcher_takes_over_from_one_that_says_nothing_any_more() {
     let backend = MemoryBackend::new(START);
     let a = Node::new("a", &backend);
-    let report = NodeReport { name: "a".into(), fingerprint: "f".into(), version: "1".into() };
-    let mut other = Watcher::new(a.store, report, 2).unwrap();
+    let mut other = Watcher::new(a.store, 2).unwrap();
     other.step(&|_| {});
     sleep(BOUND + Duration::from_millis(5));
     assert!(uptime() >= a.store.table().link().lease(), "it stood by");

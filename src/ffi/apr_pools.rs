@@ -49,6 +49,13 @@ impl<'p> Pool<'p> {
         place
     }
 
+    /// Moves `value` into the pool; it is dropped when the pool begins to be destroyed, before all else that is in it.
+    pub(super) fn place_on_top<T: Send + 'static>(self, value: T) {
+        let place = Box::into_raw(Box::new(value));
+        // SAFETY: the pool is live, and the cleanup's argument is the box just given away.
+        unsafe { sys::apr_pool_pre_cleanup_register(self.raw, place.cast(), Some(drop_box::<T>)) };
+    }
+
     /// A copy of `text` as a C string in the pool, which ends, as C strings do, at the first NUL.
     #[must_use]
     pub fn c_string(self, text: impl AsRef<[u8]>) -> &'p CStr {
@@ -70,6 +77,14 @@ unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
     super::guard::quietly((), || {
         // SAFETY: registered by `place_raw` with a T that was written there, and run once.
         unsafe { value.cast::<T>().drop_in_place() };
+    });
+    0
+}
+
+unsafe extern "C" fn drop_box<T>(value: *mut c_void) -> sys::apr_status_t {
+    super::guard::quietly((), || {
+        // SAFETY: registered by `place_on_top` with a box that it gave away, and run once.
+        drop(unsafe { Box::from_raw(value.cast::<T>()) });
     });
     0
 }

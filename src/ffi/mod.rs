@@ -18,6 +18,7 @@ pub mod mod_session;
 pub mod shared_memory;
 pub mod strings;
 pub mod sys;
+pub mod threads;
 pub mod util_mutex;
 
 #[cfg(test)]

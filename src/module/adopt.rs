@@ -47,12 +47,21 @@ fn adopt(r: Request<'_>) {
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let principal = Some(Principal { user: user.into(), means });
     let result = match visit.session(r, host) {
-        Known::Found(session) if says(&session, user, auth_type, r.auth_name().as_deref()) => Ok(()),
+        Known::Found(session)
+            if says(&session, user, auth_type, r.auth_name().as_deref())
+                && !visit.is_stale(host, &session) =>
+        {
+            Ok(())
+        }
         Known::Found(session) => {
             let had = session.payload();
             if had.principal.as_ref().is_none_or(|p| p.user == user) {
                 let payload = Payload { principal, ..had.clone() };
-                visit.begin(r, host, &Beginning::Supersede(&session, &payload))
+                visit.begin(
+                    r,
+                    host,
+                    &Beginning::Supersede { old: &session, payload: &payload, vouched: true },
+                )
             } else {
                 // Another person on the same browser: nothing of the old session may pass on.
                 match visit.end_all(r, host, Reason::Replaced) {

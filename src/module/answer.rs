@@ -1,11 +1,13 @@
 //! What failed, as HTTP and as a line in the log: the one place where an error becomes a status.
 
 use super::SessionCluster;
+use super::page;
 use super::runtime::HostTable;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::session::sessions::{Begun, SessionError};
 use crate::store::l1::TableError;
+use crate::store::tiers::StoreError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// At most one line of a kind in so many seconds and process: a fault must not fill the disk as well.
@@ -17,8 +19,17 @@ pub(super) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
     if !error.is_retryable() {
         return Outcome::Answer(Status::INTERNAL);
     }
-    r.err_headers_out().set(c"Retry-After", "2");
+    r.err_headers_out().set(c"Retry-After", page::RETRY_AFTER);
     Outcome::Answer(Status::UNAVAILABLE)
+}
+
+/// As [`failed`], for a login or logout: with a page that says that nothing was done.
+pub(super) fn not_done(r: Request<'_>, error: &SessionError) -> Outcome {
+    if !error.is_retryable() {
+        return failed(r, error);
+    }
+    log_failure(r, error);
+    page::try_again(r)
 }
 
 /// Says what failed and what to do about it, for a request that is answered all the same.
@@ -26,12 +37,17 @@ pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     if is_time_to_speak(r, &LAST) {
         let (code, advice) = match error {
-            SessionError::Table(TableError::TooLarge { .. }) => {
+            SessionError::Store(StoreError::Table(TableError::TooLarge { .. })) => {
                 ("SC0201", "keep less in the session, or raise record= in SessionClusterTable")
             }
-            SessionError::Table(TableError::Full) => ("SC0202", "raise the size in SessionClusterTable"),
-            SessionError::Table(TableError::Lock(_)) => {
+            SessionError::Store(StoreError::Table(TableError::Full)) => {
+                ("SC0202", "raise the size in SessionClusterTable")
+            }
+            SessionError::Store(StoreError::Table(TableError::Lock(_))) => {
                 ("SC0203", "a process of this server may be stopped: look for one in state T")
+            }
+            SessionError::Store(StoreError::Unavailable(_)) => {
+                ("SC0206", "the visitor was asked to try again; look at the store")
             }
             _ => ("SC0204", "if this stays, stop and start httpd"),
         };

@@ -2,9 +2,12 @@
 
 use super::runtime::VirtualHost;
 use crate::ffi::http_config::{Config, Setting};
+use crate::ffi::httpd::Server;
 use crate::ffi::mod_auth::AuthnProvider;
 use crate::session::cookie::CookieSpec;
+use crate::session::policy::Policy;
 use crate::session::redirect::ReturnTo;
+use crate::store::tiers::Outage;
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use std::time::Duration;
 pub struct ServerConfig {
     /// `SessionClusterTable`; of the main server.
     pub table: Setting<TableSpec>,
+    /// The store of the cluster; of the main server.
+    pub cluster: ClusterSpec,
     /// `SessionClusterRealm`.
     pub realm: Setting<String>,
     /// `SessionClusterCookie`.
@@ -41,9 +46,74 @@ pub struct TableSpec {
     pub max_record: usize,
 }
 
+/// The store of the cluster, and how to deal with it.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterSpec {
+    /// `SessionClusterStore`: its words.
+    pub store: Setting<Vec<String>>,
+    /// `SessionClusterStoreTimeout`.
+    pub timeout: Setting<Duration>,
+    /// `SessionClusterLogoutBound`.
+    pub bound: Setting<Duration>,
+    /// `SessionClusterOutage`.
+    pub outage: Setting<Outage>,
+    /// `SessionClusterNode`.
+    pub node: Setting<String>,
+}
+
 impl Default for TableSpec {
     fn default() -> Self {
         TableSpec { bytes: 32 << 20, path: None, max_record: 64 << 10 }
+    }
+}
+
+impl ServerConfig {
+    /// The timeouts of the virtual host.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let default = Policy::default();
+        Policy {
+            idle: self.idle.get().copied().unwrap_or(default.idle),
+            lifetime: self.lifetime.get().copied().unwrap_or(default.lifetime),
+            grace: self.grace.get().copied().unwrap_or(default.grace),
+        }
+    }
+
+    /// The name of its realm.
+    #[must_use]
+    pub fn realm_name(&self, server: Server<'_>) -> String {
+        match self.realm.get() {
+            Some(name) => name.clone(),
+            // Cookies do not tell ports apart, so that two virtual hosts of one name must not share by accident.
+            None => format!("{}:{}", server.name(), server.port()),
+        }
+    }
+}
+
+impl ClusterSpec {
+    /// A directive that is of no use without `SessionClusterStore`, if one was written.
+    #[must_use]
+    pub fn needs_store(&self) -> Option<&'static str> {
+        [
+            (self.timeout.get().is_some(), "SessionClusterStoreTimeout"),
+            (self.bound.get().is_some(), "SessionClusterLogoutBound"),
+            (self.outage.get().is_some(), "SessionClusterOutage"),
+            (self.node.get().is_some(), "SessionClusterNode"),
+        ]
+        .into_iter()
+        .find_map(|(written, directive)| written.then_some(directive))
+    }
+
+    /// What a request may spend waiting for the store.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout.get().copied().unwrap_or(Duration::from_millis(50))
+    }
+
+    /// For how long after it heard the store a node trusts its table.
+    #[must_use]
+    pub fn bound(&self) -> Duration {
+        self.bound.get().copied().unwrap_or(Duration::from_millis(500))
     }
 }
 
@@ -51,6 +121,7 @@ impl Config for ServerConfig {
     fn merge(outer: &Self, inner: &Self) -> Self {
         ServerConfig {
             table: outer.table.clone(),
+            cluster: outer.cluster.clone(),
             realm: Setting::merge(&outer.realm, &inner.realm),
             cookie: Setting::merge(&outer.cookie, &inner.cookie),
             idle: Setting::merge(&outer.idle, &inner.idle),

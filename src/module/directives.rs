@@ -8,8 +8,11 @@ use crate::ffi::mod_auth::AuthnProvider;
 use crate::session::cookie::CookieSpec;
 use crate::session::redirect::ReturnTo;
 use crate::store::l1::Geometry;
+use crate::store::l2::redis::RedisConfig;
+use crate::store::tiers::Outage;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// All directives, in the order in which the reference shows them.
 pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
@@ -19,6 +22,41 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         arity: (1, 3),
         help: c"SIZE [FILE] [record=SIZE]: memory for sessions, such as 64M; kept in FILE if given",
         set: set_table,
+    },
+    Directive {
+        name: c"SessionClusterStore",
+        scope: Scope::Global,
+        arity: (1, 16),
+        help: c"URL [NAME=VALUE]...: the store that all nodes of the cluster share, such as redis://10.0.0.5:6379",
+        set: set_store,
+    },
+    Directive {
+        name: c"SessionClusterStoreTimeout",
+        scope: Scope::Global,
+        arity: (1, 1),
+        help: c"TIME: what one request may spend waiting for the store; default: 50ms",
+        set: set_store_timeout,
+    },
+    Directive {
+        name: c"SessionClusterLogoutBound",
+        scope: Scope::Global,
+        arity: (1, 1),
+        help: c"TIME: a node that has not heard the store for so long asks it for each page; default: 500ms",
+        set: set_bound,
+    },
+    Directive {
+        name: c"SessionClusterOutage",
+        scope: Scope::Global,
+        arity: (1, 2),
+        help: c"serve TIME | refuse: whether known sessions go on while the store cannot be reached; default: serve 1h",
+        set: set_outage,
+    },
+    Directive {
+        name: c"SessionClusterNode",
+        scope: Scope::Global,
+        arity: (1, 1),
+        help: c"NAME: what this server is called in the cluster; default: its host name and port",
+        set: set_node,
     },
     Directive {
         name: c"SessionClusterRealm",
@@ -93,7 +131,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<12> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<17> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -110,6 +148,51 @@ fn set_table(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> D
     }
     Geometry::new(spec.bytes, spec.max_record).map_err(|e| e.to_string())?;
     server.table = Setting::Set(spec);
+    Ok(())
+}
+
+fn set_store(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    // Passwords are not fetched before the server really starts.
+    RedisConfig::parse(args.values(), &mut |_| Ok(Zeroizing::new("-".into())))?;
+    server.cluster.store = Setting::Set(args.values().iter().map(|&word| word.to_owned()).collect());
+    Ok(())
+}
+
+fn set_store_timeout(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let timeout = args.duration(args.first())?;
+    if !(Duration::from_millis(5)..=Duration::from_secs(5)).contains(&timeout) {
+        return Err(format!("'{}' is out of range: write a time from 5ms to 5s", args.first()));
+    }
+    server.cluster.timeout = Setting::Set(timeout);
+    Ok(())
+}
+
+fn set_bound(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let bound = args.duration(args.first())?;
+    if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&bound) {
+        return Err(format!("'{}' is out of range: write a time from 100ms to 60s", args.first()));
+    }
+    server.cluster.bound = Setting::Set(bound);
+    Ok(())
+}
+
+fn set_outage(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let outage = match args.values() {
+        [word] if word.eq_ignore_ascii_case("refuse") => Outage::Refuse,
+        [word] if word.eq_ignore_ascii_case("serve") => Outage::default(),
+        [word, time] if word.eq_ignore_ascii_case("serve") => Outage::Serve(args.duration(time)?),
+        _ => return Err("write 'serve' and a time, such as 'serve 1h', or 'refuse'".into()),
+    };
+    server.cluster.outage = Setting::Set(outage);
+    Ok(())
+}
+
+fn set_node(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let name = args.first();
+    if name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
+        return Err("a node needs a name of up to 100 bytes, such as web1".into());
+    }
+    server.cluster.node = Setting::Set(name.to_owned());
     Ok(())
 }
 

@@ -28,7 +28,13 @@ impl RequestHook for Door {
                 let principal = session.payload().principal.as_ref();
                 let fits = |p: &&Principal| p.means.open(auth_type, r.auth_name().as_deref());
                 match principal.filter(fits) {
-                    Some(principal) if own || (dir.adopts() && !r.shows_other_user(&principal.user)) => {
+                    // A session that has to be refreshed leaves the question to the module that vouched for it.
+                    Some(principal)
+                        if own
+                            || (dir.adopts()
+                                && !r.shows_other_user(&principal.user)
+                                && !visit.is_stale(host, &session)) =>
+                    {
                         r.authenticate(&principal.user, &principal.means.auth_type);
                         Outcome::Ok
                     }

@@ -4,9 +4,10 @@ use super::SessionCluster;
 use super::config::ServerConfig;
 use super::provider::Provider;
 use super::runtime::{self, MUTEX, VirtualHost};
+use super::{cluster, watcher};
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks;
-use crate::ffi::http_config::server_config;
+use crate::ffi::http_config::{Setting, server_config};
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_session;
@@ -29,35 +30,39 @@ impl hooks::Lifecycle for Lifecycle {
     fn post_config(main: Server<'_>) -> Result<(), String> {
         let in_use = |server: &Server<'_>| server_config::<SessionCluster>(*server).in_use;
         let spec = server_config::<SessionCluster>(main).table.get();
-        if spec.is_none() && !main.all().any(|server| in_use(&server)) {
+        let clustered = server_config::<SessionCluster>(main).cluster.store.get().is_some();
+        if spec.is_none() && !clustered && !main.all().any(|server| in_use(&server)) {
             return Ok(());
         }
-        let table = Arc::new(runtime::open_table(main, &spec.cloned().unwrap_or_default())?);
-        for server in main.all() {
-            let config = server_config::<SessionCluster>(server);
-            if !(config.in_use || spec.is_some()) {
-                continue;
-            }
-            config.host.get_or_try_init(|| VirtualHost::new(Arc::clone(&table), server, config))?;
+        let (table, before) = runtime::open_table(main, &spec.cloned().unwrap_or_default())?;
+        let hosts: Vec<_> = main
+            .all()
+            .map(|server| (server, server_config::<SessionCluster>(server)))
+            .filter(|(_, config)| config.in_use || spec.is_some() || clustered)
+            .collect();
+        let cluster = cluster::open(main, &server_config::<SessionCluster>(main).cluster, &hosts)?;
+        let store = Arc::new(runtime::behind(table, before, cluster));
+        for (server, config) in hosts {
+            config.host.get_or_try_init(|| VirtualHost::new(Arc::clone(&store), server, config))?;
         }
         Ok(())
     }
 
     fn child_init(main: Server<'_>, pchild: Pool<'_>) {
         let Some(host) = server_config::<SessionCluster>(main).host.get() else { return };
-        if let Err(e) = host.table().write_lock().mutex().child_init(pchild) {
+        if let Err(e) = host.store().table().write_lock().mutex().child_init(pchild) {
             http_log::server::<SessionCluster>(main, Level::Error, || {
                 format!("SC0116: this child cannot use the mutex, logins here will fail: {e}")
             });
         }
+        watcher::start(main, pchild, host.store());
     }
 }
 
 /// Mistakes that only show when several directives are seen together.
 fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
-    let default = Policy::default();
-    let lifetime = config.lifetime.get().unwrap_or(&default.lifetime);
-    if let Some(idle) = config.idle.get()
+    let Policy { lifetime, .. } = config.policy();
+    if let Some(&idle) = config.idle.get()
         && idle > lifetime
     {
         return Err(format!(
@@ -66,6 +71,11 @@ fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
             server.name(),
             idle.as_secs(),
             lifetime.as_secs()
+        ));
+    }
+    if let (Setting::Unset, Some(directive)) = (&config.cluster.store, config.cluster.needs_store()) {
+        return Err(format!(
+            "SC0122: {directive} says how to deal with a store, and there is none: add SessionClusterStore, or leave it out"
         ));
     }
     Ok(())

@@ -37,7 +37,7 @@ fn show(r: Request<'_>) -> Outcome {
     let reason = match visit.session(r, host) {
         Known::Absent(reason) => reason,
         Known::Found(_) => None,
-        Known::Unavailable(error) => return answer::failed(r, &error),
+        Known::Unavailable(error) => return answer::not_done(r, &error),
     };
     let to = return_address(r);
     page::login(r, &LoginForm { to: to.as_deref(), reason, ..LoginForm::default() })
@@ -81,13 +81,13 @@ fn log_in(r: Request<'_>) -> Outcome {
     let user = r.user().filter(|user| clean(user) && !user.is_empty()).unwrap_or(user);
     // Sessions that came with the request are ended, not continued: their ids may be known to others.
     if let Err(error) = visit.end_all(r, host, Reason::Replaced) {
-        return answer::failed(r, &error);
+        return answer::not_done(r, &error);
     }
     let means = Means { auth_type: Means::OWN.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let principal = Some(Principal { user: user.into(), means });
     let payload = Payload { principal, ..Payload::default() };
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
-        return answer::failed(r, &error);
+        return answer::not_done(r, &error);
     }
     page::see_other(r, &target(r, to))
 }

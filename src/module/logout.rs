@@ -17,7 +17,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
             match visit.session(r, host) {
                 Known::Found(_) => page::confirm_logout(r, to.as_deref()),
                 Known::Absent(_) => page::signed_out(r),
-                Known::Unavailable(error) => answer::failed(r, &error),
+                Known::Unavailable(error) => answer::not_done(r, &error),
             }
         }
         "POST" if is_cross_site(r) => {
@@ -34,7 +34,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
                 Err(status) => return Outcome::Answer(status),
             };
             if let Err(error) = visit.end(r, host, Reason::Logout) {
-                return answer::failed(r, &error);
+                return answer::not_done(r, &error);
             }
             match form.as_ref().and_then(|form| form.get("httpd_location")) {
                 Some(to) => page::see_other(r, &target(r, Some(to))),

@@ -4,8 +4,10 @@
 pub mod config;
 pub mod directives;
 
+mod admin;
 mod adopt;
 mod answer;
+mod cluster;
 mod door;
 mod lifecycle;
 mod login;
@@ -15,6 +17,7 @@ mod provider;
 mod runtime;
 mod status;
 mod visit;
+mod watcher;
 mod whoami;
 
 use crate::ffi::hooks::{Hooks, Order, RequestHook};
@@ -55,6 +58,7 @@ impl RequestHook for Handlers {
         match r.handler().to_bytes() {
             b"session-cluster-login" => login::handle(r),
             b"session-cluster-logout" => logout::handle(r),
+            b"session-cluster-admin" => admin::handle(r),
             b"session-cluster-whoami" => whoami::handle(r),
             _ => Outcome::Declined,
         }

@@ -5,6 +5,9 @@ use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::store::tombstone::Reason;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+/// Seconds after which a client may try again what the store could not do.
+pub(super) const RETRY_AFTER: &str = "2";
+
 /// What the login form shows.
 #[derive(Default)]
 pub(super) struct LoginForm<'a> {
@@ -55,6 +58,33 @@ pub(super) fn confirm_logout(r: Request<'_>, to: Option<&str>) -> Outcome {
 /// Says that there is no session any more.
 pub(super) fn signed_out(r: Request<'_>) -> Outcome {
     send_page(r, None, "Signed out", "<h1>Signed out</h1><p>Your session here has ended.</p>")
+}
+
+/// Says that a login or logout could not be done now, and was not.
+pub(super) fn try_again(r: Request<'_>) -> Outcome {
+    r.err_headers_out().set(c"Retry-After", RETRY_AFTER);
+    let body = "<h1>One moment</h1><p>This could not be done just now. Nothing has changed. Please try again in a few \
+                seconds.</p>";
+    send_page(r, Some(Status::UNAVAILABLE), "One moment", body)
+}
+
+/// Sends the form by which an administrator ends or refreshes sessions; `done` is what was just done.
+pub(super) fn admin(r: Request<'_>, done: Option<&str>) -> Outcome {
+    let notice = done
+        .map(|done| format!("<p class=\"notice\" role=\"status\">{}</p>", escape(done)))
+        .unwrap_or_default();
+    let action = action(r);
+    let body = format!(
+        "<h1>Sessions</h1>{notice}<form method=\"post\" action=\"{action}\">\
+         <label for=\"action\">What</label><select id=\"action\" name=\"action\">\
+         <option value=\"end\">end</option><option value=\"refresh\">ask again who they are</option></select>\
+         <label for=\"scope\">Whose</label><select id=\"scope\" name=\"scope\">\
+         <option value=\"user\">a user's</option><option value=\"group\">a group's</option>\
+         <option value=\"realm\">all of this site</option><option value=\"all\">all of the cluster</option></select>\
+         <label for=\"name\">Name of user or group</label><input id=\"name\" name=\"name\" maxlength=\"255\">\
+         <button>Do it</button></form>"
+    );
+    send_page(r, None, "Sessions", &body)
 }
 
 /// Leads the browser on to `target`, with a GET.
@@ -115,13 +145,13 @@ background:#f4f5f7;color:#1b1f24}\
 main{width:min(22rem,100%);box-sizing:border-box;background:#fff;padding:1.5rem;border-radius:.75rem;\
 border:1px solid #c9ced6}\
 h1{font-size:1.4rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem;font-weight:600}\
-input,button{font:inherit;width:100%;box-sizing:border-box;padding:.6rem .7rem;border-radius:.4rem;\
+input,select,button{font:inherit;width:100%;box-sizing:border-box;padding:.6rem .7rem;border-radius:.4rem;\
 border:1px solid #6b7480}\
 button{margin-top:1.25rem;background:#0b57d0;color:#fff;border-color:#0b57d0;font-weight:600;cursor:pointer}\
 :focus-visible{outline:3px solid #0b57d0;outline-offset:2px}\
 .notice{border-left:4px solid #b3261e;padding:.25rem .75rem;margin:0 0 1rem}\
 @media(prefers-color-scheme:dark){body{background:#14171a;color:#e6e8ea}main{background:#1e2226;border-color:#454c54}\
-input{background:#14171a;color:inherit;border-color:#8b949e}.notice{border-color:#f2b8b5}\
+input,select{background:#14171a;color:inherit;border-color:#8b949e}.notice{border-color:#f2b8b5}\
 :focus-visible{outline-color:#8ab4f8}}";
 
 fn send_page(r: Request<'_>, status: Option<Status>, title: &str, body: &str) -> Outcome {

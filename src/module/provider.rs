@@ -49,7 +49,11 @@ impl SessionProvider for Provider {
                     // An adopted principal may rest on the entries that changed: its module is asked again.
                     let principal = had.principal.clone().filter(|_| own_login);
                     let payload = Payload { entries, principal, ..had.clone() };
-                    visit.begin(r, host, &Beginning::Supersede(&session, &payload))
+                    visit.begin(
+                        r,
+                        host,
+                        &Beginning::Supersede { old: &session, payload: &payload, vouched: false },
+                    )
                 }
             }
             Known::Absent(_) if entries.is_empty() => Ok(()),

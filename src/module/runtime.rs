@@ -3,7 +3,7 @@
 
 use super::SessionCluster;
 use super::config::{ServerConfig, TableSpec};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, uptime};
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
@@ -15,6 +15,7 @@ use crate::session::sessions::Sessions;
 use crate::store::l1::{
     AttachError, Geometry, LockError, ProcessLock, Recovery, Table, TableError, WriteLock,
 };
+use crate::store::tiers::{Budget, Cluster, Store};
 use crate::sync::{AtomicU64, Ordering};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -52,9 +53,13 @@ impl WriteLock for HostLock {
     }
 }
 
+/// The table, and the store of the cluster behind it if there is one.
+pub(super) type HostStore = Store<'static, HostLock>;
+
 /// What a virtual host needs to answer requests.
 pub struct VirtualHost {
-    table: Arc<HostTable>,
+    store: Arc<HostStore>,
+    patience: Duration,
     realm: Realm,
     policy: Policy,
     cookie: CookieSpec,
@@ -66,36 +71,33 @@ impl VirtualHost {
     /// # Errors
     /// When the default cookie cannot be made, which does not happen.
     pub(super) fn new(
-        table: Arc<HostTable>,
+        store: Arc<HostStore>,
         server: Server<'_>,
         config: &ServerConfig,
     ) -> Result<Self, String> {
-        let default = Policy::default();
-        let policy = Policy {
-            idle: config.idle.get().copied().unwrap_or(default.idle),
-            lifetime: config.lifetime.get().copied().unwrap_or(default.lifetime),
-            grace: config.grace.get().copied().unwrap_or(default.grace),
-        };
+        let policy = config.policy();
+        let patience = config.cluster.timeout();
         let cookie = match config.cookie.get() {
             Some(cookie) => cookie.clone(),
             None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
         };
-        let realm = match config.realm.get() {
-            Some(name) => Realm::new(name),
-            // Cookies do not tell ports apart, so that two virtual hosts of one name must not share by accident.
-            None => Realm::new(&format!("{}:{}", server.name(), server.port())),
-        };
-        Ok(VirtualHost { table, realm, policy, cookie })
+        let realm = Realm::new(&config.realm_name(server));
+        Ok(VirtualHost { store, patience, realm, policy, cookie })
     }
 
-    /// Its sessions.
-    pub(super) fn sessions(&self) -> Sessions<'_, 'static, HostLock> {
-        Sessions::new(&self.table, &self.realm, self.policy)
+    /// Its sessions, for a request with that budget.
+    pub(super) fn sessions<'t>(&'t self, budget: &'t Budget) -> Sessions<'t, 'static, HostLock> {
+        Sessions::new(&self.store, &self.realm, self.policy, budget)
     }
 
-    /// The table, which all virtual hosts share.
-    pub(super) fn table(&self) -> &HostTable {
-        &self.table
+    /// What a request may spend waiting for the store of the cluster.
+    pub(super) fn budget(&self) -> Budget {
+        Budget::new(self.patience)
+    }
+
+    /// The store, which all virtual hosts share.
+    pub(super) fn store(&self) -> &Arc<HostStore> {
+        &self.store
     }
 
     /// Its realm.
@@ -109,11 +111,20 @@ impl VirtualHost {
     }
 }
 
+/// Whether a table was in use by the configuration before this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It was.
+    Running,
+    /// It was not: this is the server's start.
+    Stopped,
+}
+
 /// The table that `spec` asks for: the one of the running server, or a new one.
 ///
 /// # Errors
 /// What is wrong and what to do, for the error log; the server then does not start.
-pub(super) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<HostTable, String> {
+pub(super) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<(HostTable, Before), String> {
     let origin = origin(spec);
     if let Some(kept) = shared_memory::retained().map_err(|e| format!("SC0101: {e}"))? {
         if kept.origin != origin {
@@ -123,9 +134,10 @@ pub(super) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<HostTab
                     .into()
             });
         }
-        return Table::attach(kept.words, HostLock(kept.mutex)).map_err(|e| {
+        let table = Table::attach(kept.words, HostLock(kept.mutex)).map_err(|e| {
             format!("SC0103: the table of the running server cannot be used: {e}; stop httpd and start it")
-        });
+        })?;
+        return Ok((table, Before::Running));
     }
     let geometry = Geometry::new(spec.bytes, spec.max_record).map_err(|e| format!("SC0104: {e}"))?;
     let mutex = GlobalMutex::create(server, MUTEX).map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
@@ -139,7 +151,17 @@ pub(super) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<HostTab
         Some(path) => open_file(server, path, geometry)?,
     };
     shared_memory::retain(words, &mutex, origin);
-    Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))
+    let table = Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))?;
+    Ok((table, Before::Stopped))
+}
+
+/// The table with the store of the cluster behind it, if there is one. Nothing is trusted before that has been heard.
+pub(super) fn behind(table: HostTable, before: Before, cluster: Option<Cluster>) -> HostStore {
+    let Some(cluster) = cluster else { return Store::alone(table) };
+    if before == Before::Stopped || table.link().store() != cluster.id {
+        table.link().open(cluster.id, SystemClock.now(), uptime());
+    }
+    Store::clustered(table, cluster)
 }
 
 /// Tells table specifications apart over restarts.

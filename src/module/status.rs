@@ -14,7 +14,7 @@ pub(super) struct Section;
 impl StatusHook for Section {
     fn write(r: Request<'_>, short: bool) {
         let Some(host) = server_config::<SessionCluster>(r.server()).host.get() else { return };
-        let rows = rows(&host.table().stats());
+        let rows = rows(&host.store().table().stats());
         let mut text = String::new();
         if short {
             for (name, value) in rows {

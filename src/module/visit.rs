@@ -13,7 +13,9 @@ use crate::session::cookie::{MAX_CANDIDATES, Stripped};
 use crate::session::id::SessionId;
 use crate::session::payload::Payload;
 use crate::session::realm::Realm;
+use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Begun, Resumed, Session, SessionError};
+use crate::store::tiers::Budget;
 use crate::store::tombstone::Reason;
 use arrayvec::ArrayVec;
 use constant_time_eq::constant_time_eq;
@@ -29,6 +31,10 @@ pub struct Visit {
     remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
     known: RefCell<Option<Known>>,
+    /// What it may yet spend waiting for the store of the cluster.
+    budget: Budget,
+    /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
+    stamp: Timestamp,
 }
 
 /// The session of a visit.
@@ -56,8 +62,14 @@ impl Visit {
 
     /// Reads the cookie of a request and takes it out, so that no application, backend or log ever sees a session id.
     fn take(r: Request<'_>, host: &VirtualHost) -> Visit {
-        let mut visit =
-            Visit { https: r.is_https(), ids: ArrayVec::new(), remembered: None, known: RefCell::new(None) };
+        let mut visit = Visit {
+            https: r.is_https(),
+            ids: ArrayVec::new(),
+            remembered: None,
+            known: RefCell::new(None),
+            budget: host.budget(),
+            stamp: host.store().birth_stamp(),
+        };
         if let Some(header) = r.headers_in().get(c"Cookie") {
             let mut cookies = host.cookie().find(visit.https, header);
             if let (Some(cookie), None) = (cookies.next(), cookies.next()) {
@@ -84,8 +96,8 @@ impl Visit {
         if let Some(known) = &*self.known.borrow() {
             return known.clone();
         }
-        let now = Timestamp::from_millis(r.first().time_ms());
-        let sessions = host.sessions();
+        let now = host.store().now(|| Timestamp::from_millis(r.first().time_ms()));
+        let sessions = host.sessions(&self.budget);
         if let Some(session) =
             self.remembered.as_ref().filter(|session| sessions.resumes_unchanged(session, now))
         {
@@ -123,6 +135,25 @@ impl Visit {
         }
     }
 
+    /// Whether whoever vouched for the user of a session has to be asked again. When nobody can tell: not now.
+    pub(super) fn is_stale(&self, host: &VirtualHost, session: &Session) -> bool {
+        host.sessions(&self.budget).is_stale(session).unwrap_or(false)
+    }
+
+    /// Ends or refreshes every session of a scope.
+    ///
+    /// # Errors
+    /// When that was not stored.
+    pub(super) fn mark(
+        &self,
+        host: &VirtualHost,
+        scope: Scope<'_>,
+        effect: Effect,
+    ) -> Result<(), SessionError> {
+        let now = host.store().now(|| SystemClock.now());
+        host.sessions(&self.budget).mark(scope, effect, now)
+    }
+
     /// Begins a session, in place of `old` if there is one, and sets its cookie.
     ///
     /// # Errors
@@ -133,12 +164,19 @@ impl Visit {
         host: &VirtualHost,
         beginning: &Beginning<'_>,
     ) -> Result<(), SessionError> {
-        let (sessions, now) = (host.sessions(), SystemClock.now());
+        let (sessions, now) = (host.sessions(&self.budget), host.store().now(|| SystemClock.now()));
         let begun = match *beginning {
-            Beginning::Supersede(old, payload) => sessions.supersede(old, payload, now)?,
-            Beginning::Anew { payload, probation } => sessions.begin(payload, probation, now)?,
+            Beginning::Supersede { old, payload, vouched } => {
+                let fresh_under = if vouched { self.stamp.as_millis() } else { old.payload().fresh_under };
+                sessions.supersede(old, &Payload { fresh_under, ..payload.clone() }, now)?
+            }
+            Beginning::Anew { payload, probation } => {
+                let stamp = self.stamp.as_millis();
+                let payload = Payload { born_under: stamp, fresh_under: stamp, ..payload.clone() };
+                sessions.begin(&payload, probation, now)?
+            }
         };
-        answer::alarm_if_evicting(r, host.table(), &begun);
+        answer::alarm_if_evicting(r, host.store().table(), &begun);
         let Begun { session, .. } = begun;
         self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
         *self.known.borrow_mut() = Some(Known::Found(Arc::new(session)));
@@ -171,7 +209,7 @@ impl Visit {
         host: &VirtualHost,
         reason: Reason,
     ) -> Result<(), Arc<SessionError>> {
-        let (sessions, now) = (host.sessions(), SystemClock.now());
+        let (sessions, now) = (host.sessions(&self.budget), host.store().now(|| SystemClock.now()));
         if let Known::Found(session) = self.session(r, host) {
             sessions.end(&session, reason, now)?;
         }
@@ -245,7 +283,14 @@ pub(super) enum Beginning<'a> {
         probation: bool,
     },
     /// In the place of another, which answers on for the grace.
-    Supersede(&'a Session, &'a Payload),
+    Supersede {
+        /// The other.
+        old: &'a Session,
+        /// What the new one says.
+        payload: &'a Payload,
+        /// Whether somebody vouched for the user anew.
+        vouched: bool,
+    },
 }
 
 /// Takes the cookie out of each request, before any other module sees it.

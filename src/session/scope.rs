@@ -4,6 +4,7 @@
 use super::payload::Payload;
 use super::realm::Realm;
 use crate::store::key::Key;
+use std::fmt;
 
 /// A set of sessions that can be ended or refreshed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,17 @@ pub enum Effect {
     End,
     /// Whoever vouched for the user is asked again, on the next page.
     Refresh,
+}
+
+impl fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::All => f.write_str("all sessions"),
+            Scope::Realm => f.write_str("the realm's sessions"),
+            Scope::User(name) => write!(f, "the sessions of user {name}"),
+            Scope::Group(name) => write!(f, "the sessions of group {name}"),
+        }
+    }
 }
 
 impl Scope<'_> {

@@ -239,6 +239,16 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Ok(())
     }
 
+    /// Whether whoever vouched for the user of a session has to be asked again.
+    ///
+    /// # Errors
+    /// When nobody could tell.
+    pub fn is_stale(&self, session: &Session) -> Result<bool, SessionError> {
+        let payload = &session.payload;
+        let fresh_under = Timestamp::from_millis(payload.fresh_under);
+        Ok(self.store.is_marked(self.marks(payload, Effect::Refresh), fresh_under, self.budget)?)
+    }
+
     /// Why the line that began with `origin` has ended; `None` if it goes on. That its first session was superseded is
     /// no end. `fresh`: the table may not know.
     fn end_of_line(&self, origin: &Key, fresh: bool, now: Timestamp) -> Result<Option<Reason>, SessionError> {

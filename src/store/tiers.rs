@@ -6,7 +6,7 @@
 
 use super::key::Key;
 use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
-use super::l2::{Backend, Facts, Stored, Unavailable};
+use super::l2::{Backend, Facts, NodeReport, Stored, Unavailable};
 use super::record::Record;
 use super::tombstone::{Reason, Tombstone};
 use crate::clock::{Timestamp, uptime};
@@ -32,6 +32,8 @@ pub struct Cluster {
     pub outage: Outage,
     /// Number of this node.
     pub node: u16,
+    /// What this node tells the others of itself.
+    pub report: NodeReport,
     /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
     pub flush_every: Duration,
 }

@@ -6,7 +6,7 @@
 //! died. The order is always: apply, then move the position, then renew the lease.
 
 use super::l1::{Link, Table, WriteLock};
-use super::l2::{BATCH, Event, Log, Mark, NodeReport, Position, Pulse, Unavailable};
+use super::l2::{BATCH, Event, Log, Mark, Position, Pulse, Unavailable};
 use super::tiers::{Cluster, MARK_KEPT, Store, StoreError};
 use super::tombstone::Reason;
 use crate::clock::{Timestamp, uptime};
@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 pub struct Watcher<'s, 'm, L: WriteLock> {
     table: &'s Table<'m, L>,
     cluster: &'s Cluster,
-    node: NodeReport,
     me: u64,
     log: Option<Box<dyn Log>>,
     flush: Option<Flush>,
@@ -57,10 +56,10 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
 
     /// The watcher of this process for `store`; `None` where there is no cluster. `me` is a number that no other process has,
     /// and not 0.
-    pub fn new(store: &'s Store<'m, L>, node: NodeReport, me: u64) -> Option<Self> {
+    pub fn new(store: &'s Store<'m, L>, me: u64) -> Option<Self> {
         let cluster = store.cluster()?;
         let (log, flush, purged) = Default::default();
-        Some(Watcher { table: store.table(), cluster, node, me, log, flush, purged })
+        Some(Watcher { table: store.table(), cluster, me, log, flush, purged })
     }
 
     /// Reads what there is to read, waiting a little for it, and does a little of the rest. Returns how long to sleep
@@ -100,7 +99,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             Some(log) => log,
             none => none.insert(self.cluster.backend.log(within)?),
         };
-        let pulse = log.pulse(&self.node, within)?;
+        let pulse = log.pulse(&self.cluster.report, within)?;
         link.set_clock(pulse.now, u64::midpoint(start, uptime()));
         link.heard(pulse.now);
         if let Some(known) = lost(&link, &pulse) {

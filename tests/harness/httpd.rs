@@ -121,6 +121,15 @@ impl Httpd {
         Browser::new(self.address(), self.secrets.clone())
     }
 
+    /// The browser of another node, come here with its cookies.
+    #[allow(dead_code)] // Only clusters have other nodes.
+    pub(crate) fn visit(&self, other: &Browser) -> Browser {
+        let mut browser = self.browser();
+        browser.cookies.clone_from(&other.cookies);
+        browser.cookies.values().for_each(|value| self.secrets.add(value));
+        browser
+    }
+
     /// A browser that is logged in.
     #[track_caller]
     pub(crate) fn browser_of(&self, user: &str) -> Browser {

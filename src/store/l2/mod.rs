@@ -13,6 +13,8 @@
 //! All times are the engine's own: see [`Pulse::now`].
 
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod wire;
 
 pub use memory::MemoryBackend;

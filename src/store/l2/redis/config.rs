@@ -186,8 +186,10 @@ impl Given {
                 }
                 match url.hosts(6379)?.as_slice() {
                     [one] => Ok(Servers::One(one.clone())),
-                    _ => Err("several hosts need cluster=on, or sentinel=MASTERNAME if they are sentinels"
-                        .into()),
+                    _ => {
+                        Err("several hosts need cluster=on, or sentinel=MASTERNAME if they are sentinels"
+                            .into())
+                    }
                 }
             }
         }
@@ -247,8 +249,7 @@ impl Url {
         };
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         self.user = Some(decode(user)?).filter(|user| !user.is_empty());
-        self.password =
-            Some(Zeroizing::new(decode(password)?)).filter(|password| !password.is_empty());
+        self.password = Some(Zeroizing::new(decode(password)?)).filter(|password| !password.is_empty());
         Ok(())
     }
 
@@ -256,8 +257,10 @@ impl Url {
         if self.socket.is_some() {
             return Err("unix: names one server: write redis://HOST:PORT with sentinel= or cluster=on".into());
         }
-        let address =
-            |(host, port): &(String, Option<u16>)| Address::Tcp { host: host.clone(), port: port.unwrap_or(default_port) };
+        let address = |(host, port): &(String, Option<u16>)| Address::Tcp {
+            host: host.clone(),
+            port: port.unwrap_or(default_port),
+        };
         Ok(self.hosts.iter().map(address).collect())
     }
 }
@@ -269,7 +272,8 @@ fn host(text: &str) -> Result<(String, Option<u16>), String> {
         Some((host, port)) => (host, port.strip_prefix(':').or(Some("?"))),
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let wrong = || format!("\"{text}\" is no host: write HOST, HOST:PORT or [IPV6]:PORT, with commas between");
+    let wrong =
+        || format!("\"{text}\" is no host: write HOST, HOST:PORT or [IPV6]:PORT, with commas between");
     if host.is_empty() || host.contains(['[', ']', '?', '#']) || host.contains(char::is_whitespace) {
         return Err(wrong());
     }
@@ -319,7 +323,11 @@ fn one_of<T>(what: &str, option: Option<T>, url: Option<T>) -> Result<Option<T>,
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let password = self.password.as_ref().map(|_| "***");
-        f.debug_struct("Login").field("user", &self.user).field("password", &password).field("db", &self.db).finish()
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .field("password", &password)
+            .field("db", &self.db)
+            .finish()
     }
 }
 

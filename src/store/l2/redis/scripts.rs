@@ -151,8 +151,9 @@ impl Script {
 
     /// The command that runs it where it is known already.
     pub(super) fn call(&self, keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
-        let hash =
-            self.hash.get_or_init(|| HEXLOWER.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, self.code.as_bytes()).as_ref()));
+        let hash = self.hash.get_or_init(|| {
+            HEXLOWER.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, self.code.as_bytes()).as_ref())
+        });
         pack("EVALSHA", hash, keys, arguments)
     }
 

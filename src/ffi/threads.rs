@@ -1,0 +1,111 @@
+//! Threads of a child beside those that serve. They are started when the child is, take no signals, and are told when the
+//! child stops.
+
+use super::apr_pools::Pool;
+use super::http_config::Module;
+use super::httpd::Server;
+use super::{guard, http_log, sys};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use std::{io, ptr};
+
+/// How long a stopping child waits for its thread. Then it ends all the same, and the thread with it.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How a thread knows that its child goes on.
+#[derive(Default)]
+pub struct Running {
+    stopping: AtomicBool,
+    done: AtomicBool,
+}
+
+impl Running {
+    /// Whether the child goes on.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps for so long, or until the child stops.
+    pub fn sleep(&self, time: Duration) {
+        if self.is_on() && !time.is_zero() {
+            thread::park_timeout(time);
+        }
+    }
+}
+
+struct Handle {
+    running: Arc<Running>,
+    thread: Thread,
+}
+
+impl Drop for Handle {
+    /// On prefork this runs in the handler of a signal: nothing here allocates or takes a lock.
+    fn drop(&mut self) {
+        self.running.stopping.store(true, Ordering::Relaxed);
+        self.thread.unpark();
+        let patience = Instant::now() + FAREWELL;
+        while !self.running.done.load(Ordering::Acquire) && Instant::now() < patience {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// The main server, for a thread of the same child.
+struct Main(*mut sys::server_rec);
+
+// SAFETY: the configuration of a child is not changed once it serves, and stays until the process ends.
+unsafe impl Send for Main {}
+
+impl Main {
+    fn server(self) -> Server<'static> {
+        // SAFETY: as above.
+        unsafe { Server::from_raw(self.0) }
+    }
+}
+
+/// Runs `body` in a thread of its own for as long as `pchild` lives. A panic is logged and ends the thread, nothing else.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn spawn<M: Module>(
+    main: Server<'_>,
+    pchild: Pool<'_>,
+    name: &str,
+    body: impl FnOnce(Server<'static>, &Running) + Send + 'static,
+) -> io::Result<()> {
+    let running = Arc::new(Running::default());
+    let (its, main) = (Arc::clone(&running), Main(main.as_raw()));
+    let before = block_signals();
+    // A thread inherits the mask, so that httpd's signals are never delivered to it.
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let main = main.server();
+        if let Err(panic) = guard::run(|| body(main, &its)) {
+            http_log::server::<M>(main, http_log::Level::Error, || format!("SC0500: {panic}"));
+        }
+        its.done.store(true, Ordering::Release);
+    });
+    restore_signals(&before);
+    let thread = thread?.thread().clone();
+    pchild.place_on_top(Handle { running, thread });
+    Ok(())
+}
+
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: a plain set of bits, for which zeros are a value.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut before: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: writes to the set given.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: both sets are live; the mask of this thread is all that changes.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    before
+}
+
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: the set is live, and null asks for no answer.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, ptr::from_ref(before), ptr::null_mut()) };
+}

@@ -1,0 +1,295 @@
+//! A store in Redis (5.0 or later) or Valkey: one server, the master that sentinels name, or a cluster. Records and tombstones
+//! are plain strings that expire by themselves; the log is a stream. All steps that must be one are scripts.
+//!
+//! A call that finds its connection closed is made once more with a new one. So an operation may be done twice, and each is such
+//! that this is no harm: a second create of the same bytes succeeds, and a second end finds its own tombstone.
+
+mod breaker;
+mod cluster;
+mod config;
+mod connect;
+mod link;
+mod log;
+mod names;
+mod pool;
+mod route;
+mod scripts;
+mod stream;
+
+pub use config::{RedisConfig, SecretSource};
+
+use super::{BATCH, Backend, Event, Log, Stored, Unavailable, wire};
+use crate::clock::Timestamp;
+use crate::store::key::Key;
+use crate::store::record::Record;
+use crate::store::tombstone::{Reason, Tombstone};
+use ::redis::{Cmd, Value};
+use data_encoding::HEXLOWER;
+use link::{Fault, Link, command};
+use log::RedisLog;
+use names::Names;
+use route::Route;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long Redis keeps a record past its deadline, so that it can still be told why it ended.
+const AFTERLIFE: Duration = Duration::from_secs(60);
+
+/// A store in Redis. Connects when it is first used, and not before, so that it can be made before a fork.
+pub struct RedisBackend {
+    shared: Arc<Shared>,
+}
+
+/// What a backend and its logs share.
+struct Shared {
+    route: Route,
+    names: Names,
+    replicas: u32,
+}
+
+impl RedisBackend {
+    /// A store by that description. Reads the files of certificates and keys, and opens nothing else.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn new(config: &RedisConfig) -> Result<Self, String> {
+        let route = Route::new(config)?;
+        let names = Names::new(&config.prefix);
+        Ok(RedisBackend { shared: Arc::new(Shared { route, names, replicas: config.replicas }) })
+    }
+}
+
+impl Shared {
+    fn unavailable(&self, fault: &Fault) -> Unavailable {
+        Unavailable(format!("Redis: {fault}"))
+    }
+
+    /// Runs a script that writes, and waits for the replicas that must have it. The log is in its reach only where record and log
+    /// cannot be on different servers.
+    fn write(
+        &self,
+        script: &scripts::Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        within: Instant,
+    ) -> Result<Value, Fault> {
+        let key = keys.first().copied().unwrap_or_default();
+        self.route.run(key, within, &mut |link: &mut Link| {
+            let reply = script.run(link, keys, arguments, within)?;
+            self.confirm(link, within)?;
+            Ok(reply)
+        })
+    }
+
+    /// Waits until so many replicas as there must be have all that was written with this connection.
+    fn confirm(&self, link: &mut Link, within: Instant) -> Result<(), Fault> {
+        let wanted = self.replicas;
+        if wanted == 0 {
+            return Ok(());
+        }
+        // The answer must be back in time; and to wait for 0 ms means for ever.
+        let rest = within.saturating_duration_since(Instant::now()).as_millis();
+        let rest = rest.saturating_sub(rest / 10 + 2).max(1);
+        let wait = command("WAIT", &[wanted.to_string().as_bytes(), rest.to_string().as_bytes()]);
+        match link.ask(&wait, within)? {
+            Value::Int(n) if n >= i64::from(wanted) => Ok(()),
+            Value::Int(n) => Err(Fault::Odd(format!("only {n} of {wanted} replicas confirmed"))),
+            _ => Err(link.odd("WAIT")),
+        }
+    }
+
+    /// Changes a record. Returns what the script says of it.
+    fn change(
+        &self,
+        script: &scripts::Script,
+        key: &Key,
+        arguments: &[&[u8]],
+        within: Instant,
+    ) -> Result<Stored, Unavailable> {
+        let name = self.names.record(key);
+        let both = [name.as_slice(), &self.names.log];
+        let keys = if self.route.is_cluster() { both.get(..1).unwrap_or_default() } else { &both };
+        let reply = self.write(script, keys, arguments, within).map_err(|fault| self.unavailable(&fault))?;
+        self.stored(&reply, &mut Vec::new())
+    }
+
+    /// In a cluster the log's server is told by a command of its own, after the record's.
+    fn tell(&self, event: &Event, within: Instant) -> Result<(), Unavailable> {
+        if !self.route.is_cluster() {
+            return Ok(());
+        }
+        let log = self.names.log.as_slice();
+        let add = command("XADD", &[log, b"*", b"e", &wire::event(event)]);
+        let told = self.route.run(log, within, &mut |link: &mut Link| {
+            link.ask(&add, within)?;
+            self.confirm(link, within)
+        });
+        told.map_err(|fault| self.unavailable(&fault))
+    }
+
+    /// Reads what is stored. An empty string is what scripts give for nothing.
+    fn stored(&self, reply: &Value, sealed: &mut Vec<u8>) -> Result<Stored, Unavailable> {
+        match reply {
+            Value::Nil => Ok(Stored::Nothing),
+            Value::BulkString(bytes) if bytes.is_empty() => Ok(Stored::Nothing),
+            Value::BulkString(bytes) => {
+                wire::read(bytes, sealed).map_err(|e| Unavailable(format!("Redis: {e}")))
+            }
+            _ => Err(Unavailable("Redis: an answer is not understood".into())),
+        }
+    }
+}
+
+impl Backend for RedisBackend {
+    fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable> {
+        let shared = &self.shared;
+        let drop_at = drop_at(record.deadline);
+        let arguments = [&wire::record(record)[..], drop_at.as_bytes()];
+        let reply = shared.write(&scripts::CREATE, &[&shared.names.record(&record.key)], &arguments, within);
+        match reply.map_err(|fault| shared.unavailable(&fault))? {
+            Value::Int(created) => Ok(created == 1),
+            _ => Err(Unavailable("Redis: an answer is not understood".into())),
+        }
+    }
+
+    fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable> {
+        let shared = &self.shared;
+        sealed.clear();
+        let name = shared.names.record(key);
+        let get = command("GET", &[&name]);
+        let reply = shared.route.run(&name, within, &mut |link: &mut Link| link.ask(&get, within));
+        shared.stored(&reply.map_err(|fault| shared.unavailable(&fault))?, sealed)
+    }
+
+    fn retire(
+        &self,
+        key: &Key,
+        deadline: Timestamp,
+        reason: Reason,
+        within: Instant,
+    ) -> Result<Stored, Unavailable> {
+        let event = Event::Retired { key: *key, deadline, reason };
+        let drop_at = drop_at(deadline);
+        let arguments: [&[u8]; 4] =
+            [&deadline.as_millis().to_be_bytes(), &[reason.code()], drop_at.as_bytes(), &wire::event(&event)];
+        let stored = self.shared.change(&scripts::RETIRE, key, &arguments, within)?;
+        // Also when it stood so before: whoever did that may have died before the log was told.
+        if let Stored::Record(facts) = stored
+            && (facts.deadline, facts.ends_as) == (deadline, reason)
+        {
+            self.shared.tell(&event, within)?;
+        }
+        Ok(stored)
+    }
+
+    fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {
+        let event = Event::Ended { key: *key, tombstone: *tombstone };
+        let until = tombstone.until.as_millis().to_string();
+        let arguments: [&[u8]; 3] = [&wire::tombstone(tombstone), until.as_bytes(), &wire::event(&event)];
+        let before = self.shared.change(&scripts::END, key, &arguments, within)?;
+        let event = match before {
+            Stored::Tombstone(tombstone) => Event::Ended { key: *key, tombstone },
+            _ => event,
+        };
+        self.shared.tell(&event, within)?;
+        Ok(before)
+    }
+
+    fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable> {
+        let shared = &self.shared;
+        let mut by_shard: HashMap<usize, Vec<(Vec<u8>, Cmd)>> = HashMap::new();
+        for (key, at) in seen {
+            let name = shared.names.record(key);
+            let call = scripts::TOUCH.call(&[&name], &[&at.as_millis().to_be_bytes()]);
+            let shard = shared.route.shard(&name, within).map_err(|fault| shared.unavailable(&fault))?;
+            by_shard.entry(shard).or_default().push((name, call));
+        }
+        for batch in by_shard.values().flat_map(|calls| calls.chunks(BATCH)) {
+            touch_batch(shared, batch, within).map_err(|fault| shared.unavailable(&fault))?;
+        }
+        Ok(())
+    }
+
+    fn mark(
+        &self,
+        scope: &Key,
+        stamp: Option<Timestamp>,
+        keep: Duration,
+        within: Instant,
+    ) -> Result<Timestamp, Unavailable> {
+        let names = &self.shared.names;
+        let keys: [&[u8]; 3] = [&names.meta, &names.log, &names.marks];
+        let hex = HEXLOWER.encode(scope.as_bytes());
+        let stamp = stamp.map_or_else(String::new, |stamp| stamp.as_millis().to_string());
+        let keep = Timestamp::default().after(keep).as_millis().to_string();
+        let arguments = [&scope.as_bytes()[..], hex.as_bytes(), stamp.as_bytes(), keep.as_bytes()];
+        let reply = self.shared.write(&scripts::MARK, &keys, &arguments, within);
+        let reply = reply.map_err(|fault| self.shared.unavailable(&fault))?;
+        let stamp = connect::text(&reply).and_then(|stamp| stamp.parse().ok());
+        stamp
+            .map(Timestamp::from_millis)
+            .ok_or_else(|| Unavailable("Redis: an answer is not understood".into()))
+    }
+
+    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        if scopes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let marks = &self.shared.names.marks;
+        let fields: Vec<String> = scopes.iter().map(|scope| HEXLOWER.encode(scope.as_bytes())).collect();
+        let arguments: Vec<&[u8]> =
+            std::iter::once(&marks[..]).chain(fields.iter().map(|field| field.as_bytes())).collect();
+        let questions = [command("TIME", &[]), command("HMGET", &arguments)];
+        let stamps = self.shared.route.run(marks, within, &mut |link: &mut Link| {
+            let replies = link.ask_all(&questions, within)?;
+            let replies =
+                replies.into_iter().map(|reply| link.accept(reply)).collect::<Result<Vec<_>, _>>()?;
+            log::stamps(&replies, scopes.len()).ok_or_else(|| link.odd("HMGET"))
+        });
+        stamps.map_err(|fault| self.shared.unavailable(&fault))
+    }
+
+    fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {
+        let log = RedisLog::open(self.shared.clone(), within);
+        Ok(Box::new(log.map_err(|fault| self.shared.unavailable(&fault))?))
+    }
+}
+
+/// Sends a batch of one shard at once. What the server sends on to another goes there one by one.
+fn touch_batch(shared: &Shared, batch: &[(Vec<u8>, Cmd)], within: Instant) -> Result<(), Fault> {
+    let Some((first, _)) = batch.first() else { return Ok(()) };
+    let calls: Vec<Cmd> = batch.iter().map(|(_, call)| call.clone()).collect();
+    let moved = shared.route.run(first, within, &mut |link: &mut Link| {
+        let mut replies = link.ask_all(&calls, within)?;
+        if replies.iter().any(|reply| matches!(reply, Value::ServerError(e) if e.code() == "NOSCRIPT")) {
+            scripts::TOUCH.load(link, within)?;
+            replies = link.ask_all(&calls, within)?;
+        }
+        let mut moved = Vec::new();
+        for (reply, at) in replies.into_iter().zip(batch) {
+            match link.accept(reply) {
+                Err(Fault::Refused(refusal)) if cluster::is_redirect(&refusal.code) => moved.push(at),
+                other => drop(other?),
+            }
+        }
+        Ok(moved)
+    })?;
+    for (name, call) in moved {
+        shared.route.run(name, within, &mut |link: &mut Link| {
+            let again = link.ask(call, within);
+            match again {
+                Err(Fault::Refused(refusal)) if refusal.code == "NOSCRIPT" => {
+                    scripts::TOUCH.load(link, within)?;
+                    link.ask(call, within)
+                }
+                other => other,
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn drop_at(deadline: Timestamp) -> String {
+    deadline.after(AFTERLIFE).as_millis().to_string()
+}

@@ -1,0 +1,19 @@
+//! What every shared store must do, held against each that there is: the laws of `store::l2`, one function a law, and what
+//! is particular to an engine beside them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
+#[allow(dead_code, unused_imports, unused_macros)] // No httpd here.
+mod harness;
+
+mod backends {
+    #[macro_use]
+    mod laws;
+    mod concurrent;
+    mod logs;
+    mod memory;
+    mod redis;
+    mod redis_faults;
+    mod redis_secrets;
+    mod store;
+}

@@ -1,0 +1,112 @@
+//! The laws about many at once: threads of one process and of several.
+
+use super::store::{Store, events, key, load, log, pulse, record, soon, tombstone};
+use mod_session_cluster::clock::Timestamp;
+use mod_session_cluster::store::l2::{Backend, Event, Position, Stored};
+use mod_session_cluster::store::tombstone::Reason;
+use std::collections::HashSet;
+use std::sync::Barrier;
+use std::time::Duration;
+
+const THREADS: u8 = 8;
+
+/// Runs `work` in all threads at once, those with even numbers in one process and the others in another.
+fn all_at_once<R: Send>(store: &impl Store, work: impl Fn(u8, &dyn Backend) -> R + Sync) -> Vec<R> {
+    let clients = [store.client(), store.client()];
+    let barrier = Barrier::new(THREADS.into());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let (client, barrier, work) = (&clients[usize::from(number % 2)], &barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(number, &**client)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+pub(crate) fn of_threads_that_create_a_key_one_wins(store: &impl Store) {
+    let now = pulse(&*store.client()).now;
+    for _ in 0..20 {
+        let key = key();
+        let won =
+            all_at_once(store, |number, client| client.create(&record(key, now, &[number]), soon()).unwrap());
+        let winner = won.iter().position(|won| *won).unwrap();
+        assert_eq!(won.iter().filter(|won| **won).count(), 1);
+        assert_eq!(load(&*store.client(), &key).1, [winner as u8]);
+    }
+}
+
+pub(crate) fn an_end_wins_every_race(store: &impl Store) {
+    let now = pulse(&*store.client()).now;
+    for _ in 0..20 {
+        let key = key();
+        let mark = tombstone(Reason::Logout, now);
+        all_at_once(store, |number, client| {
+            let earlier = now.after(Duration::from_secs(1000 - u64::from(number)));
+            match number {
+                0 => drop(client.end(&key, &mark, soon()).unwrap()),
+                1..4 => drop(client.create(&record(key, now, &[number]), soon()).unwrap()),
+                4..6 => client.touch(&[(key, earlier)], soon()).unwrap(),
+                _ => drop(client.retire(&key, earlier, Reason::Superseded, soon()).unwrap()),
+            }
+        });
+        assert_eq!(load(&*store.client(), &key), (Stored::Tombstone(mark), Vec::new()));
+        let told = events(&mut *log(&*store.client()), Position::default());
+        let of_key: Vec<_> = told.into_iter().filter(|event| key_of(event) == Some(key)).collect();
+        assert!(of_key.contains(&Event::Ended { key, tombstone: mark }), "{of_key:?}");
+    }
+}
+
+fn key_of(event: &Event) -> Option<mod_session_cluster::store::key::Key> {
+    match event {
+        Event::Ended { key, .. } | Event::Retired { key, .. } => Some(*key),
+        Event::Marked(_) | Event::Unknown => None,
+    }
+}
+
+pub(crate) fn the_latest_touch_of_all_threads_stays(store: &impl Store) {
+    let client = store.client();
+    let (key, now) = (key(), pulse(&*client).now);
+    client.create(&record(key, now, b"payload"), soon()).unwrap();
+    let at = |round: u64, number: u8| now.after(Duration::from_millis(round * 100 + u64::from(number)));
+    all_at_once(store, |number, client| {
+        for round in (0..40).rev() {
+            client.touch(&[(key, at(round, number))], soon()).unwrap();
+        }
+    });
+    let Stored::Record(facts) = load(&*client, &key).0 else { panic!("it is gone") };
+    assert_eq!(facts.last_seen, at(39, THREADS - 1));
+}
+
+pub(crate) fn marks_of_all_threads_differ(store: &impl Store) {
+    let scope = key();
+    let stamps: Vec<Vec<Timestamp>> = all_at_once(store, |_, client| {
+        (0..30).map(|_| client.mark(&scope, None, Duration::from_secs(60), soon()).unwrap()).collect()
+    });
+    assert!(stamps.iter().all(|stamps| stamps.is_sorted_by(|one, next| one < next)));
+    let all: HashSet<Timestamp> = stamps.iter().flatten().copied().collect();
+    assert_eq!(all.len(), 30 * usize::from(THREADS));
+    assert_eq!(store.client().stamps(&[scope], soon()), Ok(vec![all.into_iter().max()]));
+}
+
+pub(crate) fn what_all_threads_write_stands_in_the_log(store: &impl Store) {
+    let now = pulse(&*store.client()).now;
+    let keys = all_at_once(store, |_, client| {
+        let keys: Vec<_> = (0..50).map(|_| key()).collect();
+        for key in &keys {
+            client.end(key, &tombstone(Reason::Logout, now), soon()).unwrap();
+        }
+        keys
+    });
+    let told: Vec<_> =
+        events(&mut *log(&*store.client()), Position::default()).iter().filter_map(key_of).collect();
+    assert_eq!(told.len(), 50 * usize::from(THREADS));
+    for of_thread in &keys {
+        let in_log: Vec<_> = told.iter().filter(|key| of_thread.contains(key)).copied().collect();
+        assert_eq!(&in_log, of_thread);
+    }
+}

@@ -1,0 +1,14 @@
+//! Clusters: several real httpds over one real store. What users see when they wander between nodes, log out, and when
+//! something fails.
+
+#![cfg(feature = "httpd")]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
+mod harness;
+
+mod cluster {
+    mod logout;
+    mod nodes;
+    mod outage;
+    mod scopes;
+}

@@ -1,0 +1,125 @@
+//! The nodes of a cluster under test, and what holds while nothing fails.
+
+use crate::harness::redis::Redis;
+use crate::harness::{Browser, Httpd, Mpm, Site, on_each_mpm};
+use std::time::{Duration, Instant};
+
+/// Nodes over one store.
+pub(super) struct Nodes {
+    pub(super) httpds: Vec<Httpd>,
+}
+
+impl Nodes {
+    /// Three nodes under the event MPM, over the store at `url`.
+    pub(super) fn over(url: &str) -> Self {
+        Nodes::with(Mpm::Event, 3, &[url], "")
+    }
+
+    /// `count` nodes; each has the store at its URL, or at the last one given, and `conf`.
+    pub(super) fn with(mpm: Mpm, count: usize, urls: &[&str], conf: &str) -> Self {
+        let start = |n: usize| {
+            let url = urls.get(n).or(urls.last()).unwrap();
+            let conf = format!(
+                "SessionClusterStore {url}\nSessionClusterNode node{n}\nSessionClusterRealm r\n{conf}"
+            );
+            Site::new(mpm).conf(&conf).conf(ADMIN).start()
+        };
+        Nodes { httpds: (0..count).map(start).collect() }
+    }
+
+    /// The same browser at another node.
+    pub(super) fn at(&self, n: usize, browser: &Browser) -> Browser {
+        self.httpds[n].visit(browser)
+    }
+
+    /// A browser that has logged in at node `n`.
+    pub(super) fn login(&self, n: usize, user: &str) -> Browser {
+        self.httpds[n].browser_of(user)
+    }
+
+    /// How long until node `n` turns away a browser that was just logged out elsewhere.
+    pub(super) fn until_refused(&self, n: usize, browser: &Browser) -> Duration {
+        let mut there = self.at(n, browser);
+        let start = Instant::now();
+        while !there.get("/app/page.html").is_refused() {
+            assert!(start.elapsed() < Duration::from_secs(10), "node {n} never heard of the logout");
+        }
+        start.elapsed()
+    }
+}
+
+const ADMIN: &str = "<Location /status>\nSetHandler server-status\n</Location>\n\
+    <Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\nRequire user carol\n\
+    </Location>";
+
+on_each_mpm!(a_login_on_one_node_is_one_on_all);
+
+fn a_login_on_one_node_is_one_on_all(mpm: Mpm) {
+    let redis = Redis::start();
+    let nodes = Nodes::with(mpm, 2, &[&redis.url()], "");
+    let browser = nodes.login(0, "alice");
+    for round in 0..20 {
+        let page = nodes.at(round % 2, &browser).get("/app/page.html").expect(200);
+        assert_eq!(page.user(), Some("alice"));
+    }
+    nodes.at(1, &browser).post("/logout", &[]).expect(200);
+    assert!(nodes.at(1, &browser).get("/app/page.html").is_refused());
+    nodes.until_refused(0, &browser);
+    let whoami = nodes.at(0, &browser).get("/whoami").expect(200).json();
+    assert_eq!(whoami["reason"], "logout");
+}
+
+#[test]
+fn pages_cost_the_store_nothing() {
+    let redis = Redis::start();
+    let nodes = Nodes::over(&redis.url());
+    let mut browsers: Vec<Browser> = (0..3).map(|n| nodes.login(n, &format!("user{n}"))).collect();
+    let mut pages = || {
+        for (i, browser) in browsers.iter_mut().enumerate() {
+            for n in 0..3 {
+                let page = nodes.at(n, browser).get("/app/page.html").expect(200);
+                assert_eq!(page.user(), Some(format!("user{i}").as_str()));
+            }
+        }
+    };
+    pages();
+    let before = commands(&redis);
+    (0..50).for_each(|_| pages());
+    assert_eq!(commands(&redis), before, "450 pages");
+}
+
+/// How often sessions were asked for or changed. The watchers' own commands, whose number goes by time, are not among
+/// them.
+fn commands(redis: &Redis) -> Vec<String> {
+    let stats = redis.cli(&["INFO", "commandstats"]);
+    let counts = |line: &str| Some(line.split_once(",usec=")?.0.to_owned());
+    stats
+        .lines()
+        .filter(|line| line.starts_with("cmdstat_get:") || line.starts_with("cmdstat_set:"))
+        .filter_map(counts)
+        .collect()
+}
+
+#[test]
+fn nodes_start_without_the_store_and_anonymous_visitors_notice_nothing() {
+    let redis = Redis::start();
+    redis.stop_hard();
+    let nodes = Nodes::over(&redis.url());
+    nodes.httpds.iter().for_each(|httpd| httpd.log.allow("SC040"));
+    let mut visitor = nodes.httpds[0].browser();
+    visitor.get("/open/page.html").expect(200);
+    assert!(visitor.get("/app/page.html").is_refused());
+    let login = visitor.post("/login", &[("httpd_username", "alice"), ("httpd_password", "wonderland")]);
+    assert_eq!(login.expect(503).header("Retry-After"), Some("2"));
+    nodes.httpds[0].log.allow("SC0206");
+    redis.restart();
+    let start = Instant::now();
+    loop {
+        let page = visitor.post("/login", &[("httpd_username", "alice"), ("httpd_password", "wonderland")]);
+        if page.status == 303 {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(2), "{page:?}");
+    }
+    nodes.at(2, &visitor).get("/app/page.html").expect(200);
+}
