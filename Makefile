@@ -5,10 +5,10 @@ export CARGO_TARGET_DIR
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help demo demo-stop build test check install uninstall bench fuzz soak clean setup deny
+.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup deny
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing needs (Debian packages, Rust); run by demo and test
 	@apxs/setup
@@ -22,6 +22,12 @@ demo: setup build ## start a local httpd with the module and walk through login,
 
 demo-stop: ## stop the httpd that the demo left running
 	@apxs/demo --stop
+
+demo-cluster: setup build ## start three nodes, a Redis and a balancer, and walk through pages, deaths and logouts
+	@MSC_MODULE=$(MODULE) apxs/demo-cluster
+
+demo-cluster-stop: ## stop what the demo of a cluster left running
+	@apxs/demo-cluster --stop
 
 test: setup check ## run all tests: unit, model, loom, live on three MPMs, fuzz targets shortly
 	@tests/run
@@ -47,6 +53,10 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
 
 soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts under load
 	@MSC_LONG=1 cargo test --locked --test live -- --nocapture --test-threads=1 deaths restarts
+
+.PHONY: chaos
+chaos: build ## three nodes for three minutes while their store, the way to it and their processes fail in turn
+	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos
 
 clean: ## remove what was built
 	@cargo clean

@@ -15,7 +15,7 @@ use mod_session_cluster::store::tombstone::Reason;
 use mod_session_cluster::store::watch::{Report, Watcher};
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU16, AtomicU64};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ impl Node {
             outage,
             node: 7,
             report: NodeReport { name: name.into(), fingerprint: "f".into(), version: "1".into() },
+            revived: AtomicU16::new(0),
             flush_every: Duration::from_millis(1),
         };
         let store: &'static Store<'_, _> = Box::leak(Box::new(Store::clustered(table, cluster)));
@@ -304,7 +305,7 @@ fn a_record_that_was_ended_while_it_was_fetched_does_not_come_back() {
         let (store, realm, stop) = (b.store, b.realm.clone(), &stop);
         scope.spawn(move || {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                store.table().link().distrust();
+                store.table().distrust().unwrap();
                 let budget = Budget::new(Duration::from_millis(50));
                 let now = store.now(|| unreachable!());
                 let _ = Sessions::new(store, &realm, Policy::default(), &budget).resume(&id, now);

@@ -8,6 +8,7 @@ use crate::store::tiers::Cluster;
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -36,6 +37,7 @@ pub(super) fn open(
         bound: spec.bound(),
         outage: spec.outage.get().copied().unwrap_or_default(),
         node: number(&name),
+        revived: AtomicU16::new(0),
         flush_every: (shortest / 40).clamp(Duration::from_secs(1), Duration::from_secs(60)),
         report: NodeReport {
             name,

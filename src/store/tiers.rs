@@ -12,6 +12,7 @@ use super::tombstone::{Reason, Tombstone};
 use crate::clock::{Timestamp, uptime};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The tiers of one host.
@@ -34,6 +35,8 @@ pub struct Cluster {
     pub node: u16,
     /// What this node tells the others of itself.
     pub report: NodeReport,
+    /// The last generation in which this process was told to try the store again.
+    pub revived: AtomicU16,
     /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
     pub flush_every: Duration,
 }
@@ -146,28 +149,41 @@ impl<'m, L: WriteLock> Store<'m, L> {
         sealed: &mut Vec<u8>,
         budget: &Budget,
     ) -> Result<Loaded, StoreError> {
-        let lookup = self.table.load(key, now, sealed);
         let Some(cluster) = &self.cluster else {
-            return match lookup {
+            return match self.table.load(key, now, sealed) {
                 Lookup::Found(found) => Ok(Loaded::Found(Fetched::here(&found, Duration::ZERO))),
                 Lookup::Absent(gone) => Ok(Loaded::Absent(gone.map(|gone| gone.reason))),
                 Lookup::Torn => Err(Torn.into()),
             };
         };
-        match lookup {
-            Lookup::Absent(Some(gone)) => Ok(Loaded::Absent(Some(gone.reason))),
-            // What looks idle from here may have been used elsewhere.
-            Lookup::Found(found) if self.trusts(found.slot) && now.since(found.last_seen) <= found.idle => {
-                Ok(Loaded::Found(Fetched::here(&found, idle_slack(found.idle))))
+        for _ in 0..ATTEMPTS {
+            // The lease before the table: who has a lease reads a table that knows all that was told before that lease.
+            let leased = self.is_leased();
+            let here = match self.table.load(key, now, sealed) {
+                Lookup::Absent(Some(gone)) => return Ok(Loaded::Absent(Some(gone.reason))),
+                // What looks idle from here may have been used elsewhere.
+                Lookup::Found(found) if leased && self.is_current(found.slot) && !is_idle(&found, now) => {
+                    return Ok(Loaded::Found(Fetched::here(&found, idle_slack(found.idle))));
+                }
+                Lookup::Found(found) => Some(found),
+                Lookup::Absent(None) | Lookup::Torn => None,
+            };
+            if let Some(loaded) = self.ask(cluster, key, here, now, sealed, budget)? {
+                return Ok(loaded);
             }
-            Lookup::Found(found) => self.ask(cluster, key, Some(found), now, sealed, budget),
-            Lookup::Absent(None) | Lookup::Torn => self.ask(cluster, key, None, now, sealed, budget),
         }
+        Err(unsettled())
     }
 
-    /// Whether the record in that slot is trusted without asking the cluster's store. Always, where there is none.
-    pub fn trusts(&self, slot: Slot) -> bool {
-        self.cluster.is_none() || (self.table.link().generation() == slot.generation() && self.is_leased())
+    /// Whether records of the current generation are trusted without asking the cluster's store. Always, where there is
+    /// none. Must be asked before the table is looked at.
+    pub fn is_trusted(&self) -> bool {
+        self.cluster.is_none() || self.is_leased()
+    }
+
+    /// Whether the record in that slot is of the current generation.
+    pub fn is_current(&self, slot: Slot) -> bool {
+        self.cluster.is_none() || self.table.link().generation() == slot.generation()
     }
 
     /// Whether the log of the cluster was read to its end within the logout bound.
@@ -175,7 +191,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
         uptime() < self.table.link().lease()
     }
 
-    /// Asks the cluster's store for a record, of which the table has `here`, with its payload in `sealed`.
+    /// Asks the cluster's store for a record, of which the table has `here`, with its payload in `sealed`. `None` when
+    /// something happened meanwhile that the answer may be ignorant of.
     fn ask(
         &self,
         cluster: &Cluster,
@@ -184,49 +201,73 @@ impl<'m, L: WriteLock> Store<'m, L> {
         now: Timestamp,
         sealed: &mut Vec<u8>,
         budget: &Budget,
-    ) -> Result<Loaded, StoreError> {
+    ) -> Result<Option<Loaded>, StoreError> {
         let link = self.table.link();
         let (generation, sequence) = (link.generation(), link.sequence());
         let mut fetched = Vec::new();
-        match budget.spend(|within| cluster.backend.load(key, &mut fetched, within)) {
-            Ok(Stored::Record(facts)) => {
-                link.heard(now);
-                if facts.deadline <= now {
-                    return Ok(Loaded::Absent(Some(facts.ends_as)));
-                }
-                *sealed = fetched;
-                let facts = Facts {
-                    last_seen: here.map_or(facts.last_seen, |here| here.last_seen.max(facts.last_seen)),
-                    ..facts
+        let mut load = || budget.spend(|within| cluster.backend.load(key, &mut fetched, within));
+        let mut answer = load();
+        // A new generation tells that the watcher of this host has reached the store: no reason to go on waiting for that.
+        if answer.is_err()
+            && here.is_some_and(|here| here.slot.generation() != generation)
+            && cluster.revived.swap(generation, Ordering::Relaxed) != generation
+        {
+            cluster.backend.revive();
+            answer = load();
+        }
+        let stored = match answer {
+            Ok(stored) => stored,
+            Err(unavailable) => {
+                let serves = |found: &Found| {
+                    self.is_current(found.slot) && !is_idle(found, now) && self.may_serve(cluster, now)
                 };
-                match here {
-                    Some(here) if here.slot.generation() == generation && here.deadline == facts.deadline => {
-                        self.table.saw(here.slot, facts.last_seen);
-                    }
-                    // The table is there to save time. That it cannot takes nothing away.
-                    _ => drop(self.table.admit(&facts.arrival(*key, sealed, generation, sequence), now)),
-                }
-                Ok(Loaded::Found(Fetched { facts, slot: None, idle_slack: idle_slack(facts.idle) }))
+                let found = here.filter(serves).ok_or(unavailable)?;
+                return Ok(Some(Loaded::Found(Fetched::here(&found, Duration::ZERO))));
             }
-            Ok(Stored::Tombstone(tombstone)) => {
-                link.heard(now);
-                let _ = self.table.end(key, tombstone, now);
-                Ok(Loaded::Absent(Some(tombstone.reason)))
+        };
+        if (link.generation(), link.sequence()) != (generation, sequence) {
+            return Ok(None);
+        }
+        Ok(match stored {
+            Stored::Record(facts) if facts.deadline <= now => Some(Loaded::Absent(Some(facts.ends_as))),
+            Stored::Record(facts) => {
+                *sealed = fetched;
+                let last_seen = here.map_or(facts.last_seen, |here| here.last_seen.max(facts.last_seen));
+                let facts = Facts { last_seen, ..facts };
+                let arrival = facts.arrival(*key, sealed, generation, sequence);
+                self.admit(here, &arrival, now).then_some(Loaded::Found(Fetched {
+                    facts,
+                    slot: None,
+                    idle_slack: idle_slack(facts.idle),
+                }))
             }
-            Ok(Stored::Nothing) => {
-                link.heard(now);
+            Stored::Tombstone(tombstone) => match self.table.end_under(generation, key, tombstone, now) {
+                Ok(false) => None,
+                // A table that cannot take it takes nothing away.
+                Ok(true) | Err(_) => Some(Loaded::Absent(Some(tombstone.reason))),
+            },
+            Stored::Nothing => {
                 if here.is_some() {
                     let _ = self.table.forget(key);
                 }
-                Ok(Loaded::Absent(None))
+                Some(Loaded::Absent(None))
             }
-            Err(unavailable) => match here {
-                Some(found) if self.may_serve(cluster, now) && now.since(found.last_seen) <= found.idle => {
-                    Ok(Loaded::Found(Fetched::here(&found, Duration::ZERO)))
-                }
-                _ => Err(unavailable.into()),
-            },
+        })
+    }
+
+    /// Brings the table up to what the store said of a record, of which it had `here`. False when it knows better by now.
+    fn admit(&self, here: Option<Found>, arrival: &Arrival<'_>, now: Timestamp) -> bool {
+        if let Some(here) =
+            here.filter(|here| self.is_current(here.slot) && here.deadline == arrival.deadline)
+        {
+            self.table.saw(here.slot, arrival.record.last_seen);
+            return self.table.unchanged(&here.slot).is_some();
         }
+        // The table is there to save time. That it has no room takes nothing away.
+        self.table.admit(arrival, now).unwrap_or_else(|_| {
+            let link = self.table.link();
+            (link.generation(), link.sequence()) == (arrival.generation, arrival.sequence)
+        })
     }
 
     /// Whether the table is served from although the store cannot be reached.
@@ -253,10 +294,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         if !budget.spend(|within| cluster.backend.create(record, within))? {
             return Err(TableError::Exists.into());
         }
-        self.table.link().heard(now);
-        if self.table.link().generation() == generation {
-            let _ = self.table.create(record, now);
-        }
+        let _ = self.table.create_under(generation, record, now);
         Ok(Created { evicted_live: 0 })
     }
 
@@ -284,15 +322,21 @@ impl<'m, L: WriteLock> Store<'m, L> {
                 Lookup::Torn => Err(Torn.into()),
             };
         };
-        let stands = budget.spend(|within| cluster.backend.retire(key, deadline, reason, within))?;
-        self.table.link().heard(now);
-        let _ = self.table.retire(key, deadline, reason, now);
-        Ok(match stands {
-            Stored::Record(facts) if facts.deadline > now => None,
-            Stored::Record(facts) => Some(facts.ends_as),
-            Stored::Tombstone(tombstone) => Some(tombstone.reason),
-            Stored::Nothing => Some(Reason::Evicted),
-        })
+        for _ in 0..ATTEMPTS {
+            let generation = self.table.link().generation();
+            let stands = budget.spend(|within| cluster.backend.retire(key, deadline, reason, within))?;
+            let _ = self.table.retire(key, deadline, reason, now);
+            // Else a store is followed now that may have lost it, and may have been told of what is known here before this.
+            if self.table.link().generation() == generation {
+                return Ok(match stands {
+                    Stored::Record(facts) if facts.deadline > now => None,
+                    Stored::Record(facts) => Some(facts.ends_as),
+                    Stored::Tombstone(tombstone) => Some(tombstone.reason),
+                    Stored::Nothing => Some(Reason::Evicted),
+                });
+            }
+        }
+        Err(unsettled())
     }
 
     /// Ends a session, everywhere. From the return on this host refuses it, and others do as soon as they have read the log,
@@ -309,11 +353,19 @@ impl<'m, L: WriteLock> Store<'m, L> {
     ) -> Result<bool, StoreError> {
         let Some(cluster) = &self.cluster else { return Ok(self.table.end(key, tombstone, now)?) };
         let tombstone = Tombstone { node: cluster.node, ..tombstone };
-        let before = budget.spend(|within| cluster.backend.end(key, &tombstone, within))?;
-        self.table.link().heard(now);
-        // The log will bring it here in a moment, should the table not take it now.
-        let _ = self.table.end(key, tombstone, now);
-        Ok(matches!(before, Stored::Record(facts) if facts.deadline > now))
+        let mut alive = false;
+        for _ in 0..ATTEMPTS {
+            let generation = self.table.link().generation();
+            let before = budget.spend(|within| cluster.backend.end(key, &tombstone, within))?;
+            alive |= matches!(before, Stored::Record(facts) if facts.deadline > now);
+            match self.table.end_under(generation, key, tombstone, now) {
+                // A store is followed now that may have lost it.
+                Ok(false) => {}
+                // The log will bring it here in a moment, should the table not take it now.
+                Ok(true) | Err(_) => return Ok(alive),
+            }
+        }
+        Err(unsettled())
     }
 
     /// Why a session ended, if it did; asks nobody but the table, unless `fresh`.
@@ -331,9 +383,10 @@ impl<'m, L: WriteLock> Store<'m, L> {
             (Lookup::Absent(Some(gone)), _) => Ok(Some(gone.reason)),
             (Lookup::Torn, None) => Err(Torn.into()),
             (_, Some(cluster)) if fresh => {
+                let generation = self.table.link().generation();
                 match budget.spend(|within| cluster.backend.load(key, &mut Vec::new(), within))? {
                     Stored::Tombstone(tombstone) => {
-                        let _ = self.table.end(key, tombstone, now);
+                        let _ = self.table.end_under(generation, key, tombstone, now);
                         Ok(Some(tombstone.reason))
                     }
                     Stored::Record(facts) if facts.deadline <= now => Ok(Some(facts.ends_as)),
@@ -403,6 +456,17 @@ impl<'m, L: WriteLock> Store<'m, L> {
             Ok(marked || mark.is_some_and(|mark| mark > stamp))
         })
     }
+}
+
+/// How often a question is put again when a record changes, or another store is followed, while it is looked up.
+const ATTEMPTS: usize = 3;
+
+fn unsettled() -> StoreError {
+    Unavailable("what is known of the session changed again and again while it was looked up".into()).into()
+}
+
+fn is_idle(found: &Found, now: Timestamp) -> bool {
+    now.since(found.last_seen) > found.idle
 }
 
 /// How long a mark is kept: longer than any session lives.

@@ -22,6 +22,15 @@ pub struct Watcher<'s, 'm, L: WriteLock> {
     purged: Option<Instant>,
 }
 
+/// The log was read to its end.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// The uptime when the store was asked for its state.
+    start: u64,
+    /// What its clock showed then.
+    now: Timestamp,
+}
+
 /// A round of telling the store of visits.
 #[derive(Clone, Copy)]
 struct Flush {
@@ -72,12 +81,16 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             return Self::STAND_BY;
         }
         match self.follow(report) {
-            Ok(()) => {
+            Ok(heard) => {
                 if link.announce(true) {
                     report(Report::Regained);
                 }
+                let trusted = self.trust(heard);
                 // What fails here is tried again in the next step.
                 let _ = self.keep_house();
+                if !trusted {
+                    self.trust(heard);
+                }
                 Duration::ZERO
             }
             Err(error) => {
@@ -90,8 +103,8 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         }
     }
 
-    /// Reads the log to its end and renews the lease.
-    fn follow(&mut self, report: &dyn Fn(Report)) -> Result<(), StoreError> {
+    /// Reads the log to its end.
+    fn follow(&mut self, report: &dyn Fn(Report)) -> Result<Heard, StoreError> {
         let link = self.table.link();
         let start = uptime();
         let within = self.within();
@@ -101,19 +114,21 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         };
         let pulse = log.pulse(&self.cluster.report, within)?;
         link.set_clock(pulse.now, u64::midpoint(start, uptime()));
-        link.heard(pulse.now);
         if let Some(known) = lost(&link, &pulse) {
-            link.distrust();
+            self.table.distrust()?;
             for mark in log.marks(within)? {
                 self.table.mark(&mark.scope, mark.stamp, mark.until, pulse.now)?;
             }
-            link.set_position(words(pulse.last), pulse.identity);
+            // Before the log's identity is noted: whoever goes on after a death between the two must know.
             link.set_reassert(Some(0));
+            link.set_position(words(pulse.last), pulse.identity);
             if known {
                 report(Report::OtherLog);
             }
         }
-        let mut patience = self.cluster.bound / 5;
+        // There is time to wait for news while the lease holds and nothing else is to be done.
+        let idle = start < link.lease() && link.reassert().is_none();
+        let mut patience = if idle { self.cluster.bound / 5 } else { Duration::from_millis(1) };
         loop {
             let ([major, minor], identity) = link.position();
             let entries = log.read(Position { major, minor }, patience)?;
@@ -129,8 +144,19 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
             patience = Duration::from_millis(1);
         }
-        link.renew(start + u64::try_from(self.cluster.bound.as_millis()).unwrap_or(u64::MAX));
-        Ok(())
+        Ok(Heard { start, now: pulse.now })
+    }
+
+    /// Renews the lease, for a bound from when the store was asked. False when it has not been told yet of all that it may
+    /// have lost: until then its word is asked for.
+    fn trust(&self, heard: Heard) -> bool {
+        let link = self.table.link();
+        let told = link.reassert().is_none();
+        if told {
+            link.renew(heard.start + u64::try_from(self.cluster.bound.as_millis()).unwrap_or(u64::MAX));
+            link.heard(heard.now);
+        }
+        told
     }
 
     /// When an operation has to have ended, so that the lease can be renewed in time after it.
@@ -153,7 +179,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         Ok(())
     }
 
-    /// Tells the store of ends and marks that it may have lost. Returns whether there is more to do.
+    /// Tells the store of ends, retirements and marks that it may have lost. Returns whether there is more to do.
     fn reassert(&mut self) -> Result<bool, Unavailable> {
         let link = self.table.link();
         let Some(part) = link.reassert() else { return Ok(false) };
@@ -168,6 +194,9 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             } else {
                 backend.end(&key, &tombstone, self.within())?;
             }
+        }
+        for (key, deadline, reason) in self.table.retired(part..part + Self::PART) {
+            backend.retire(&key, deadline, reason, self.within())?;
         }
         let next = Some(part + Self::PART).filter(|&next| next < self.table.parts());
         link.set_reassert(next);
@@ -231,7 +260,7 @@ fn apply<L: WriteLock>(table: &Table<'_, L>, event: &Event, now: Timestamp) -> R
         Event::Ended { ref key, tombstone } => drop(table.end(key, tombstone, now)?),
         Event::Retired { ref key, deadline, reason } => drop(table.retire(key, deadline, reason, now)?),
         Event::Marked(Mark { ref scope, stamp, until }) => table.mark(scope, stamp, until, now)?,
-        Event::Unknown => table.link().distrust(),
+        Event::Unknown => table.distrust()?,
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) fn backend(words: &[&str]) -> RedisBackend {
 }
 
 /// The URL of all these.
-fn hosts(ports: &[u16]) -> String {
+pub(crate) fn hosts(ports: &[u16]) -> String {
     let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     format!("redis://{}", hosts.join(","))
 }

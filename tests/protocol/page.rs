@@ -108,7 +108,8 @@ impl Cluster {
         let local = state.nodes[node].table[usize::from(key)];
         match (stored, local) {
             (Stored::Live, Local::Tombstone | Local::Hearsay)
-                if !self.has(Flaw::AnInsertIgnoresATombstone) => {
+                if !self.has(Flaw::AnInsertIgnoresATombstone) =>
+            {
                 page_refuses(node, key, state, "refuses by a tombstone that came meanwhile key", steps);
             }
             (Stored::Live, Local::Retired) | (Stored::Retired, _) => {

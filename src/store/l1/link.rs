@@ -60,8 +60,8 @@ impl Link<'_> {
         self.0.mem.load(at::GENERATION) as u16
     }
 
-    /// Makes every record in the table one that the store has to confirm.
-    pub fn distrust(&self) {
+    /// As [`super::Table::distrust`], for who holds the lock, or is alone.
+    pub(super) fn distrust(&self) {
         self.0.mem.count(at::GENERATION);
     }
 
@@ -86,12 +86,12 @@ impl Link<'_> {
         self.0.mem.exchange(at::LOST, 1 - lost, lost)
     }
 
-    /// When the store last answered.
+    /// By the store's clock, when its log had last been read to the end.
     pub fn contact(&self) -> Timestamp {
         Timestamp::from_millis(self.0.mem.load(at::CONTACT))
     }
 
-    /// The store has answered.
+    /// Its log was read to the end as it stood then.
     pub fn heard(&self, now: Timestamp) {
         self.0.mem.raise(at::CONTACT, now.as_millis());
     }

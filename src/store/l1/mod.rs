@@ -14,6 +14,7 @@ mod lock;
 mod mem;
 mod outcome;
 mod recover;
+mod scan;
 mod slot;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -30,7 +31,6 @@ use index::{Fate, Seen, View};
 use layout::{BUCKET, Map, at};
 use mem::Mem;
 use slot::{Entry, Head, Read};
-use std::ops::Range;
 use std::time::Duration;
 use write::{LINGER, Writer};
 
@@ -246,8 +246,21 @@ impl<'m, L: WriteLock> Table<'m, L> {
     /// [`TableError::Exists`] when a record or a tombstone of that key is here, [`TableError::TooLarge`],
     /// [`TableError::Full`] when even eviction finds no room, and when the lock is not to be had.
     pub fn create(&self, record: &Record<'_>, now: Timestamp) -> Result<Created, TableError> {
+        self.create_under(self.link().generation(), record, now)
+    }
+
+    /// As [`Table::create`], for a record that the store behind the table took in under that generation.
+    ///
+    /// # Errors
+    /// As [`Table::create`].
+    pub fn create_under(
+        &self,
+        generation: u16,
+        record: &Record<'_>,
+        now: Timestamp,
+    ) -> Result<Created, TableError> {
         self.check_size(record)?;
-        let head = Head::of_record(record, self.link().generation());
+        let head = Head::of_record(record, generation);
         let seen = Seen::new(record.last_seen, record.idle);
         let fate = Fate::new(record.deadline, Reason::Lifetime);
         self.write(|writer| {
@@ -268,7 +281,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
 
     /// Takes in a record from the store behind the table, in place of a record of the same key that is here. False when it
     /// was not taken in, because a tombstone is here, or because something happened since the store was asked that the record
-    /// may be ignorant of.
+    /// may be ignorant of: whoever asked must then look again.
     ///
     /// # Errors
     /// As [`Table::create`].
@@ -350,57 +363,6 @@ impl<'m, L: WriteLock> Table<'m, L> {
         }
     }
 
-    /// The tombstones in a part of the index, marks included, for who has to tell another store of them.
-    pub fn tombstones(&self, part: Range<usize>) -> Vec<(Key, Tombstone)> {
-        let slots = part.start * BUCKET..part.end.min(self.view.map.buckets) * BUCKET;
-        let tombstone = |slot| {
-            let entry = self.view.entry(slot);
-            let key = self.view.head(entry).key;
-            match self.view.read_slot(slot, &key, &mut Vec::new()) {
-                Read::Is(copied) if copied.head.facts.is_tombstone() => {
-                    let head = copied.head;
-                    let tombstone = Tombstone {
-                        reason: head.facts.reason()?,
-                        node: head.facts.node(),
-                        at: Timestamp::from_millis(head.from),
-                        until: head.deadline(),
-                        ends_line: head.facts.ends_line(),
-                    };
-                    Some((Key::from_words(key), tombstone))
-                }
-                _ => None,
-            }
-        };
-        slots.filter(|&slot| self.view.entry(slot).is_tombstone()).filter_map(tombstone).collect()
-    }
-
-    /// The records in a part of the index that `wanted` chooses by their idle timeout (in whole seconds, rounded up) and
-    /// when they were last seen.
-    pub fn visited(
-        &self,
-        part: Range<usize>,
-        wanted: impl Fn(Duration, Timestamp) -> bool,
-    ) -> Vec<(Key, Timestamp)> {
-        let slots = part.start * BUCKET..part.end.min(self.view.map.buckets) * BUCKET;
-        let visited = |slot| {
-            let (entry, seen) = (self.view.entry(slot), self.view.seen(slot));
-            if entry.is_empty() || entry.is_tombstone() || !wanted(seen.idle_hint(), seen.at()) {
-                return None;
-            }
-            let key = self.view.head(entry).key;
-            match self.view.read_slot(slot, &key, &mut Vec::new()) {
-                Read::Is(copied) => Some((Key::from_words(key), Seen::from_word(copied.seen).at())),
-                Read::Other | Read::Torn => None,
-            }
-        };
-        slots.filter_map(visited).collect()
-    }
-
-    /// Parts of the index that [`Table::tombstones`] and [`Table::visited`] can be asked for: numbers below this.
-    pub fn parts(&self) -> usize {
-        self.view.map.buckets
-    }
-
     /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. False when there is
     /// no such live record.
     ///
@@ -431,25 +393,37 @@ impl<'m, L: WriteLock> Table<'m, L> {
     /// When the lock is not to be had; [`TableError::Full`] when no room was found for the tombstone of a key that is
     /// not here.
     pub fn end(&self, key: &Key, tombstone: Tombstone, now: Timestamp) -> Result<bool, TableError> {
-        let head = Head::of_tombstone(key, &tombstone);
-        let fate = recover::tombstone_fate(&head);
+        self.write(|writer| writer.end(key, &tombstone, now))?
+    }
+
+    /// As [`Table::end`], for an end that the store behind the table told of, or acknowledged, under that generation. False
+    /// when another one has begun: the store that is followed now may not know of it, and has to be asked again.
+    ///
+    /// # Errors
+    /// As [`Table::end`].
+    pub fn end_under(
+        &self,
+        generation: u16,
+        key: &Key,
+        tombstone: Tombstone,
+        now: Timestamp,
+    ) -> Result<bool, TableError> {
         self.write(|writer| {
-            let ended = match writer.find(&head.key) {
-                Some(slot) if writer.entry(slot).is_tombstone() => return Ok(false),
-                Some(slot) => {
-                    let live = writer.is_live(slot, now);
-                    writer.bury(slot, head, fate);
-                    live
-                }
-                None => {
-                    writer.insert(head, &[], Seen::new(tombstone.at, Duration::ZERO), fate, now)?;
-                    false
-                }
-            };
-            let reason = Reason::ALL.iter().position(|&reason| reason == tombstone.reason).unwrap_or(0);
-            writer.mem.add(at::ENDS + reason, 1);
-            Ok(ended)
+            // Partner: `distrust`, which takes the lock too.
+            if self.link().generation() != generation {
+                return Ok(false);
+            }
+            writer.end(key, &tombstone, now).map(|_| true)
         })?
+    }
+
+    /// Makes every record in the table one that the store has to confirm: a new generation begins. From the return on, no
+    /// tombstone of an older one comes in.
+    ///
+    /// # Errors
+    /// When the lock is not to be had.
+    pub fn distrust(&self) -> Result<(), TableError> {
+        Ok(self.write(|_| self.link().distrust())?)
     }
 
     /// Notes that a session was seen `now`. Takes no lock. Does nothing if the mark is less than

@@ -4,9 +4,11 @@
 use super::index::{Fate, Seen, View};
 use super::layout::{BUCKET, at};
 use super::outcome::TableError;
+use super::recover;
 use super::slot::{self, Entry, Head};
 use crate::clock::Timestamp;
-use crate::store::tombstone::Reason;
+use crate::store::key::Key;
+use crate::store::tombstone::{Reason, Tombstone};
 use crate::sync::{Ordering, fence};
 use std::ops::Deref;
 use std::time::Duration;
@@ -139,6 +141,27 @@ impl<'v, 'm> Writer<'v, 'm> {
         self.mem.add(at::TOMBSTONES, 1);
         self.release(old.chunk());
         self.offer(slot);
+    }
+
+    /// Puts a tombstone in the place of a record, or of nothing; the first one stays. True when a live record ended.
+    pub(super) fn end(&self, key: &Key, tombstone: &Tombstone, now: Timestamp) -> Result<bool, TableError> {
+        let head = Head::of_tombstone(key, tombstone);
+        let fate = recover::tombstone_fate(&head);
+        let ended = match self.find(&head.key) {
+            Some(slot) if self.entry(slot).is_tombstone() => return Ok(false),
+            Some(slot) => {
+                let live = self.is_live(slot, now);
+                self.bury(slot, head, fate);
+                live
+            }
+            None => {
+                self.insert(head, &[], Seen::new(tombstone.at, Duration::ZERO), fate, now)?;
+                false
+            }
+        };
+        let reason = Reason::ALL.iter().position(|&reason| reason == tombstone.reason).unwrap_or(0);
+        self.mem.add(at::ENDS + reason, 1);
+        Ok(ended)
     }
 
     /// Empties a slot.

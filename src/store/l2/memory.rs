@@ -252,6 +252,9 @@ impl Log for MemoryLog {
         if !state.reachable {
             return Err(unreachable());
         }
+        if position < state.trimmed {
+            return Err(Unavailable("the log has lost entries that were not read yet".into()));
+        }
         let after = (std::ops::Bound::Excluded(position), std::ops::Bound::Unbounded);
         Ok(state.log.range(after).take(BATCH).map(|(&position, &event)| (position, event)).collect())
     }

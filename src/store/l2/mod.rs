@@ -33,7 +33,8 @@ pub trait Backend: Send + Sync {
     /// When the engine did not confirm it by `within`; it may then be stored all the same.
     fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable>;
 
-    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip.
+    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip. A tombstone that is found
+    /// stands in the log before the call returns, even if whoever put it died before that.
     ///
     /// # Errors
     /// When the engine did not answer by `within`, or in a form that is not known here.
@@ -83,6 +84,9 @@ pub trait Backend: Send + Sync {
     /// As [`Backend::load`].
     fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
 
+    /// The engine was heard by another process: whatever pause is kept after failures is over.
+    fn revive(&self) {}
+
     /// Opens the log for reading, with a connection of its own.
     ///
     /// # Errors
@@ -101,7 +105,7 @@ pub trait Log: Send {
     /// The entries after `position`, at most [`BATCH`] of them, in their order. Waits for the first for up to `patience`.
     ///
     /// # Errors
-    /// When there is no answer soon after `patience`.
+    /// When there is no answer soon after `patience`, and when entries after `position` were removed.
     fn read(&mut self, position: Position, patience: Duration)
     -> Result<Vec<(Position, Event)>, Unavailable>;
 

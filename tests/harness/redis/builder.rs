@@ -48,7 +48,8 @@ impl Builder {
     /// Turns the default user off, and lets this one do everything.
     pub(crate) fn acl(mut self, user: &str, password: &str) -> Self {
         self.user = Some((user.to_owned(), password.to_owned()));
-        self.conf(&format!("user default off\nuser {user} on >{password} ~* &* +@all"))
+        let password = quoted(&format!(">{password}"));
+        self.conf(&format!("user default off\nuser {user} on {password} ~* &* +@all"))
     }
 
     /// Writes each change to disk before it answers, so that nothing is lost when it is killed.
@@ -68,7 +69,7 @@ impl Builder {
         assert!(master.tls.is_none(), "a replica here cannot speak TLS to its master");
         self.replica = true;
         if let Some((user, password)) = &master.plan.user {
-            self = self.conf(&format!("masteruser {user}\nmasterauth {password}"));
+            self = self.conf(&format!("masteruser {user}\nmasterauth {}", quoted(password)));
         }
         self.conf(&format!("replicaof 127.0.0.1 {}", master.port))
     }
@@ -78,4 +79,9 @@ impl Builder {
     pub(crate) fn start(self) -> Redis {
         Redis::begin(self)
     }
+}
+
+/// One word of a directive, whatever blanks are in it.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -47,6 +47,11 @@ impl Breaker {
 
     /// It went well.
     pub(super) fn succeeded(&self, _permit: Permit) {
+        self.reset();
+    }
+
+    /// There is no reason to wait any more.
+    pub(super) fn reset(&self) {
         let mut state = self.0.lock();
         if state.failures > 0 {
             *state = State::default();

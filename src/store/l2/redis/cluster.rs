@@ -102,6 +102,12 @@ impl Cluster {
         Ok(shards.iter().map(|shard| (shard.clone(), self.pool(&shard.address()))).collect())
     }
 
+    /// Lets the next callers try at once, with a new map.
+    pub(super) fn revive(&self) {
+        self.suspect();
+        self.pools.lock().values().for_each(|pool| pool.revive());
+    }
+
     /// The map may be wrong.
     pub(super) fn suspect(&self) {
         self.map.lock().stale = true;

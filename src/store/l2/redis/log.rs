@@ -82,8 +82,16 @@ impl RedisLog {
         }
         arguments.extend([&b"STREAMS"[..], &self.shared.names.log, from.as_bytes()]);
         let within = Instant::now() + patience + SLACK;
-        let reply = self.link.ask(&command("XREAD", &arguments), within)?;
-        let [stream] = items(&reply) else { return Ok(Vec::new()) };
+        let names = &self.shared.names;
+        let questions = [command("XREAD", &arguments), command("HGET", &[&names.meta, b"trimmed"])];
+        let replies = self.link.ask_all(&questions, within)?;
+        let replies =
+            replies.into_iter().map(|reply| self.link.accept(reply)).collect::<Result<Vec<_>, _>>()?;
+        let [reply, trimmed] = replies.as_slice() else { return Err(self.link.odd("XREAD")) };
+        if self::position(trimmed).is_some_and(|trimmed| position < trimmed) {
+            return Err(Fault::Odd("the log has lost entries that were not read yet".into()));
+        }
+        let [stream] = items(reply) else { return Ok(Vec::new()) };
         let [_, entries] = items(stream) else { return Err(self.link.odd("XREAD")) };
         let entries: Option<Vec<_>> = items(entries).iter().map(entry).collect();
         entries.ok_or_else(|| self.link.odd("XREAD"))

@@ -159,7 +159,11 @@ impl Backend for RedisBackend {
         let name = shared.names.record(key);
         let get = command("GET", &[&name]);
         let reply = shared.route.run(&name, within, &mut |link: &mut Link| link.ask(&get, within));
-        shared.stored(&reply.map_err(|fault| shared.unavailable(&fault))?, sealed)
+        let stored = shared.stored(&reply.map_err(|fault| shared.unavailable(&fault))?, sealed)?;
+        if let Stored::Tombstone(tombstone) = stored {
+            shared.tell(&Event::Ended { key: *key, tombstone }, within)?;
+        }
+        Ok(stored)
     }
 
     fn retire(
@@ -248,6 +252,10 @@ impl Backend for RedisBackend {
             log::stamps(&replies, scopes.len()).ok_or_else(|| link.odd("HMGET"))
         });
         stamps.map_err(|fault| self.shared.unavailable(&fault))
+    }
+
+    fn revive(&self) {
+        self.shared.route.revive();
     }
 
     fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {

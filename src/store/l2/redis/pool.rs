@@ -40,6 +40,11 @@ impl Pool {
         result
     }
 
+    /// Lets the next caller try at once.
+    pub(super) fn revive(&self) {
+        self.breaker.reset();
+    }
+
     /// Makes a connection that is the caller's own.
     pub(super) fn open(&self, within: Instant) -> Result<Link, Fault> {
         self.place.open(within).inspect_err(|_| self.place.forget())

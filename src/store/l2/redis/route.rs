@@ -51,6 +51,14 @@ impl Route {
         }
     }
 
+    /// Lets the next callers try at once, whatever failed before.
+    pub(super) fn revive(&self) {
+        match self {
+            Route::One(pool) => pool.revive(),
+            Route::Cluster { cluster, .. } => cluster.revive(),
+        }
+    }
+
     /// Makes a connection of its own to the server that has the key.
     pub(super) fn open(&self, key: &[u8], within: Instant) -> Result<Link, Fault> {
         match self {
