@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup deny
+.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup deny bench-cluster chaos model
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ demo-cluster: setup build ## start three nodes, a Redis and a balancer, and walk
 demo-cluster-stop: ## stop what the demo of a cluster left running
 	@apxs/demo-cluster --stop
 
-test: setup check ## run all tests: unit, model, loom, live on three MPMs, fuzz targets shortly
+test: setup check ## run all tests: unit, model, loom, live on three MPMs, clusters, fuzz targets shortly
 	@tests/run
 
 check: ## format, lints, licences and the house rules
@@ -53,10 +53,3 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
 
 soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts under load
 	@MSC_LONG=1 cargo test --locked --test live -- --nocapture --test-threads=1 deaths restarts
-
-.PHONY: chaos
-chaos: build ## three nodes for three minutes while their store, the way to it and their processes fail in turn
-	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos
-
-clean: ## remove what was built
-	@cargo clean

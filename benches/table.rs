@@ -15,6 +15,7 @@ use mod_session_cluster::session::sessions::{Resumed, Sessions};
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l1::{Geometry, Lookup, ProcessLock, Table};
 use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::tiers::{Budget, Store};
 use mod_session_cluster::store::tombstone::Reason;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,7 +73,8 @@ fn measure_sessions(count: u64, bytes: usize, overhead: u64) {
     let now = SystemClock.now();
     let table = Table::format(&words, ProcessLock::new(), geometry, now);
     let (realm, policy) = (Realm::new("bench"), Policy::default());
-    let sessions = Sessions::new(&table, &realm, policy);
+    let (store, budget) = (Store::alone(table), Budget::new(Duration::ZERO));
+    let sessions = Sessions::new(&store, &realm, policy, &budget);
     let means = Means { auth_type: "Session".into(), auth_name: Some("Intranet".into()) };
     let principal = Some(Principal { user: "alice".into(), means });
     let rights = Entry { name: "rights".into(), value: vec![b'x'; PAYLOAD - 60] };

@@ -10,6 +10,7 @@ mod harness;
 mod cluster {
     mod chaos;
     mod conf;
+    mod drift;
     mod faults;
     mod logout;
     mod nodes;

@@ -1,6 +1,8 @@
 //! Nodes of a cluster in one process: real tables, real watchers and the reference store, without httpd and without waiting
 //! for anything but leases. What each test says must hold with every store; here the faults can be had exactly.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
 use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::id::SessionId;
 use mod_session_cluster::session::payload::{Means, Payload, Principal};
@@ -228,7 +230,8 @@ fn a_superseded_session_ends_after_its_grace_on_every_node_and_its_line_with_any
     b.watch();
     assert!(b.serves(old.id()) && b.serves(new.id()), "within the grace");
     backend.set_now(START.after(Duration::from_secs(11)));
-    (a.watch(), b.watch());
+    a.watch();
+    b.watch();
     assert_eq!(b.refusal(old.id()), Some(Reason::Superseded));
     assert!(b.serves(new.id()));
     let newest = supersede(&new);
@@ -281,14 +284,18 @@ fn a_visit_on_one_node_keeps_a_session_alive_on_the_other() {
     for minute in 1..5 {
         backend.set_now(START.after(Duration::from_secs(60 * minute)));
         // A step learns the time, and the next one tells of the visits until then.
-        (a.watch(), b.watch());
+        a.watch();
+        b.watch();
         assert!(a.serves(session.id()), "minute {minute}");
         backend.set_now(START.after(Duration::from_secs(60 * minute + 30)));
-        (a.watch(), a.watch(), b.watch());
+        a.watch();
+        a.watch();
+        b.watch();
     }
     assert!(b.serves(session.id()), "although it was not seen here for four minutes");
     backend.set_now(START.after(Duration::from_secs(270 + 115)));
-    (a.watch(), b.watch());
+    a.watch();
+    b.watch();
     assert_eq!(b.refusal(session.id()), Some(Reason::Idle));
     assert_eq!(a.refusal(session.id()), Some(Reason::Idle));
 }

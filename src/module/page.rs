@@ -123,7 +123,7 @@ fn hidden_target(to: Option<&str>) -> String {
 }
 
 /// Text for HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

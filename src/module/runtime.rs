@@ -90,6 +90,11 @@ impl VirtualHost {
         Sessions::new(&self.store, &self.realm, self.policy, budget)
     }
 
+    /// The time of [`VirtualHost::budget`].
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// What a request may spend waiting for the store of the cluster.
     pub(super) fn budget(&self) -> Budget {
         Budget::new(self.patience)

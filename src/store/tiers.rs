@@ -35,7 +35,7 @@ pub struct Cluster {
     pub node: u16,
     /// What this node tells the others of itself.
     pub report: NodeReport,
-    /// The last generation in which this process was told to try the store again.
+    /// The generation in which this process last used the store.
     pub revived: AtomicU16,
     /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
     pub flush_every: Duration,
@@ -191,6 +191,16 @@ impl<'m, L: WriteLock> Store<'m, L> {
         uptime() < self.table.link().lease()
     }
 
+    /// The store. A new generation tells that the watcher of this host has reached another one, or the same one started
+    /// again: connections from before, and the pause after a failure, are then no use.
+    fn backend<'c>(&self, cluster: &'c Cluster) -> &'c dyn Backend {
+        let generation = self.table.link().generation();
+        if cluster.revived.swap(generation, Ordering::Relaxed) != generation {
+            cluster.backend.revive();
+        }
+        &*cluster.backend
+    }
+
     /// Asks the cluster's store for a record, of which the table has `here`, with its payload in `sealed`. `None` when
     /// something happened meanwhile that the answer may be ignorant of.
     fn ask(
@@ -205,17 +215,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         let link = self.table.link();
         let (generation, sequence) = (link.generation(), link.sequence());
         let mut fetched = Vec::new();
-        let mut load = || budget.spend(|within| cluster.backend.load(key, &mut fetched, within));
-        let mut answer = load();
-        // A new generation tells that the watcher of this host has reached the store: no reason to go on waiting for that.
-        if answer.is_err()
-            && here.is_some_and(|here| here.slot.generation() != generation)
-            && cluster.revived.swap(generation, Ordering::Relaxed) != generation
-        {
-            cluster.backend.revive();
-            answer = load();
-        }
-        let stored = match answer {
+        let stored = match budget.spend(|within| self.backend(cluster).load(key, &mut fetched, within)) {
             Ok(stored) => stored,
             Err(unavailable) => {
                 let serves = |found: &Found| {
@@ -291,7 +291,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         let Some(cluster) = &self.cluster else { return Ok(self.table.create(record, now)?) };
         self.table.check_size(record)?;
         let generation = self.table.link().generation();
-        if !budget.spend(|within| cluster.backend.create(record, within))? {
+        if !budget.spend(|within| self.backend(cluster).create(record, within))? {
             return Err(TableError::Exists.into());
         }
         let _ = self.table.create_under(generation, record, now);
@@ -324,7 +324,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
         };
         for _ in 0..ATTEMPTS {
             let generation = self.table.link().generation();
-            let stands = budget.spend(|within| cluster.backend.retire(key, deadline, reason, within))?;
+            let stands =
+                budget.spend(|within| self.backend(cluster).retire(key, deadline, reason, within))?;
             let _ = self.table.retire(key, deadline, reason, now);
             // Else a store is followed now that may have lost it, and may have been told of what is known here before this.
             if self.table.link().generation() == generation {
@@ -356,7 +357,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         let mut alive = false;
         for _ in 0..ATTEMPTS {
             let generation = self.table.link().generation();
-            let before = budget.spend(|within| cluster.backend.end(key, &tombstone, within))?;
+            let before = budget.spend(|within| self.backend(cluster).end(key, &tombstone, within))?;
             alive |= matches!(before, Stored::Record(facts) if facts.deadline > now);
             match self.table.end_under(generation, key, tombstone, now) {
                 // A store is followed now that may have lost it.
@@ -384,7 +385,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
             (Lookup::Torn, None) => Err(Torn.into()),
             (_, Some(cluster)) if fresh => {
                 let generation = self.table.link().generation();
-                match budget.spend(|within| cluster.backend.load(key, &mut Vec::new(), within))? {
+                match budget.spend(|within| self.backend(cluster).load(key, &mut Vec::new(), within))? {
                     Stored::Tombstone(tombstone) => {
                         let _ = self.table.end_under(generation, key, tombstone, now);
                         Ok(Some(tombstone.reason))
@@ -409,7 +410,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
             self.table.mark(scope, stamp, until, now)?;
             return Ok(stamp);
         };
-        let stamp = budget.spend(|within| cluster.backend.mark(scope, None, MARK_KEPT, within))?;
+        let stamp = budget.spend(|within| self.backend(cluster).mark(scope, None, MARK_KEPT, within))?;
         let _ = self.table.mark(scope, stamp, until, now);
         Ok(stamp)
     }
@@ -432,7 +433,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     ) -> Result<bool, StoreError> {
         if let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_leased()) {
             let scopes: Vec<Key> = scopes.collect();
-            return match budget.spend(|within| cluster.backend.stamps(&scopes, within)) {
+            return match budget.spend(|within| self.backend(cluster).stamps(&scopes, within)) {
                 Ok(stamps) => Ok(stamps.into_iter().flatten().any(|mark| mark > stamp)),
                 Err(_) if self.may_serve(cluster, self.table.link().now(uptime())) => {
                     self.is_marked_here(scopes.into_iter(), stamp)

@@ -15,16 +15,21 @@ impl Nodes {
         Nodes::with(Mpm::Event, 3, &[url], "")
     }
 
+    /// A node over the store at `url` for each `conf`.
+    pub(super) fn with_each(url: &str, confs: &[&str]) -> Self {
+        let one = |(n, conf): (usize, &&str)| Nodes::start(Mpm::Event, n, url, conf);
+        Nodes { httpds: confs.iter().enumerate().map(one).collect() }
+    }
+
     /// `count` nodes; each has the store at its URL, or at the last one given, and `conf`.
     pub(super) fn with(mpm: Mpm, count: usize, urls: &[&str], conf: &str) -> Self {
-        let start = |n: usize| {
-            let url = urls.get(n).or(urls.last()).unwrap();
-            let conf = format!(
-                "SessionClusterStore {url}\nSessionClusterNode node{n}\nSessionClusterRealm r\n{conf}"
-            );
-            Site::new(mpm).conf(&conf).conf(ADMIN).start()
-        };
-        Nodes { httpds: (0..count).map(start).collect() }
+        let one = |n: usize| Nodes::start(mpm, n, urls.get(n).or(urls.last()).unwrap(), conf);
+        Nodes { httpds: (0..count).map(one).collect() }
+    }
+
+    fn start(mpm: Mpm, n: usize, url: &str, conf: &str) -> Httpd {
+        let cluster = format!("SessionClusterStore {url}\nSessionClusterNode node{n}\nSessionClusterRealm r");
+        Site::new(mpm).conf(&cluster).conf(conf).conf(ADMIN).start()
     }
 
     /// The same browser at another node.
@@ -88,7 +93,7 @@ fn pages_cost_the_store_nothing() {
         pages();
         (commands(&redis) == before).then_some(before)
     });
-    (0..rounds(50, 10_000 / 9)).for_each(|_| pages());
+    (0..rounds(50, 100_000 / 9)).for_each(|_| pages());
     assert_eq!(commands(&redis), before, "no page asks the store");
 }
 

@@ -129,7 +129,8 @@ fn a_killed_watcher_is_replaced_within_a_second() {
         assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
         // httpd takes its time; without any child nobody would answer.
         eventually("a new child", Duration::from_secs(5), || {
-            (nodes.httpds[1].children().len() >= 3).then_some(())
+            let children = nodes.httpds[1].children();
+            (children.len() >= 3 && !children.contains(&pid)).then_some(())
         });
     }
 }

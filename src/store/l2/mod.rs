@@ -84,7 +84,8 @@ pub trait Backend: Send + Sync {
     /// As [`Backend::load`].
     fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
 
-    /// The engine was heard by another process: whatever pause is kept after failures is over.
+    /// The engine, or another in its place, was heard by another process after a loss: connections from before it, and the
+    /// pause that is kept after failures, are dropped.
     fn revive(&self) {}
 
     /// Opens the log for reading, with a connection of its own.

@@ -132,7 +132,7 @@ impl Cluster {
         let known = {
             let mut map = self.map.lock();
             let due = map.asked.is_none_or(|asked| asked.elapsed() >= REFRESH);
-            if !map.shards.is_empty() && !(map.stale && due) {
+            if !(map.shards.is_empty() || map.stale && due) {
                 return Ok(map.shards.clone());
             }
             (map.asked, map.stale) = (Some(Instant::now()), false);

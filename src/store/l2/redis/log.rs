@@ -60,6 +60,8 @@ impl RedisLog {
         let id = HEXLOWER.encode(&id);
         let arguments = [id.as_bytes(), node.name.as_bytes(), word.as_bytes()];
         let reply = scripts::PULSE.run(&mut self.link, &keys, &arguments, within)?;
+        // A master that another one has replaced must not keep a lease alive.
+        self.shared.confirm(&mut self.link, within)?;
         let servers = self.identity(within)?;
         let [now, id, trimmed, last] = items(&reply) else { return Err(self.link.odd("PULSE")) };
         let parsed = timestamp(now).zip(text(id)).zip(position(trimmed).zip(position(last)));
@@ -91,7 +93,10 @@ impl RedisLog {
         if self::position(trimmed).is_some_and(|trimmed| position < trimmed) {
             return Err(Fault::Odd("the log has lost entries that were not read yet".into()));
         }
-        let [stream] = items(reply) else { return Ok(Vec::new()) };
+        if *reply == Value::Nil {
+            return Ok(Vec::new());
+        }
+        let [stream] = items(reply) else { return Err(self.link.odd("XREAD")) };
         let [_, entries] = items(stream) else { return Err(self.link.odd("XREAD")) };
         let entries: Option<Vec<_>> = items(entries).iter().map(entry).collect();
         entries.ok_or_else(|| self.link.odd("XREAD"))
@@ -104,6 +109,9 @@ impl RedisLog {
             replies.into_iter().map(|reply| self.link.accept(reply)).collect::<Result<Vec<_>, _>>()?;
         let [time, marks] = replies.as_slice() else { return Err(self.link.odd("TIME")) };
         let now = server_time(time).ok_or_else(|| self.link.odd("TIME"))?;
+        if !matches!(marks, Value::Array(_)) {
+            return Err(self.link.odd("HGETALL"));
+        }
         let marks: Option<Vec<Mark>> = pairs(marks).map(|(scope, mark)| self::mark(scope, mark)).collect();
         let mut marks = marks.ok_or_else(|| self.link.odd("HGETALL"))?;
         marks.retain(|mark| mark.until > now);
@@ -112,6 +120,9 @@ impl RedisLog {
 
     fn ask_nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Fault> {
         let reply = self.link.ask(&command("HGETALL", &[&self.shared.names.nodes]), within)?;
+        if !matches!(reply, Value::Array(_)) {
+            return Err(self.link.odd("HGETALL"));
+        }
         // What is not understood was left by another version: it is no reason not to hear the others.
         let mut nodes: Vec<NodeWord> =
             pairs(&reply).filter_map(|(name, word)| self::word(name, word)).collect();

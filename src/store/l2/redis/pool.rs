@@ -5,6 +5,7 @@ use super::breaker::Breaker;
 use super::connect::Place;
 use super::link::{Fault, Link};
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Idle connections that are kept. The last one that was used is used first.
@@ -18,11 +19,12 @@ pub(super) struct Pool {
     place: Place,
     idle: Mutex<Vec<Link>>,
     breaker: Breaker,
+    outages: AtomicUsize,
 }
 
 impl Pool {
     pub(super) fn new(place: Place) -> Self {
-        Pool { place, idle: Mutex::default(), breaker: Breaker::default() }
+        Pool { place, idle: Mutex::default(), breaker: Breaker::default(), outages: AtomicUsize::new(0) }
     }
 
     /// Does the work with an idle connection or a new one. When the idle one turns out to have been closed meanwhile, as after a
@@ -33,6 +35,7 @@ impl Pool {
         match &result {
             Err(fault) if fault.is_outage() => {
                 self.place.forget();
+                self.drop_idle();
                 self.breaker.failed(permit, Instant::now(), chance(), fault.to_string());
             }
             _ => self.breaker.succeeded(permit),
@@ -40,8 +43,10 @@ impl Pool {
         result
     }
 
-    /// Lets the next caller try at once.
+    /// Lets the next caller try at once, with a new connection.
     pub(super) fn revive(&self) {
+        self.place.forget();
+        self.drop_idle();
         self.breaker.reset();
     }
 
@@ -51,29 +56,38 @@ impl Pool {
     }
 
     fn attempt<R>(&self, within: Instant, work: Work<'_, R>) -> Result<R, Fault> {
+        let outages = self.outages.load(Ordering::Relaxed);
         let idle = self.idle.lock().pop();
         if let Some(mut link) = idle {
             let result = work(&mut link);
             if !matches!(result, Err(Fault::Closed(_))) {
-                self.put_back(link, &result);
+                self.put_back(link, outages, &result);
                 return result;
             }
             // The others were closed with it.
-            let closed = std::mem::take(&mut *self.idle.lock());
-            drop(closed);
+            self.drop_idle();
         }
+        let outages = self.outages.load(Ordering::Relaxed);
         let mut link = self.place.open(within)?;
         let result = work(&mut link);
-        self.put_back(link, &result);
+        self.put_back(link, outages, &result);
         result
     }
 
-    fn put_back<R>(&self, link: Link, result: &Result<R, Fault>) {
+    /// Connections that lead to the same server go, and so do those that are out, when they come back: what it says later,
+    /// others may know better.
+    fn drop_idle(&self) {
+        self.outages.fetch_add(1, Ordering::Relaxed);
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
+    }
+
+    fn put_back<R>(&self, link: Link, outages: usize, result: &Result<R, Fault>) {
         if result.as_ref().is_err_and(Fault::breaks) {
             return;
         }
         let mut idle = self.idle.lock();
-        if idle.len() < IDLE {
+        if idle.len() < IDLE && self.outages.load(Ordering::Relaxed) == outages {
             idle.push(link);
         }
     }
