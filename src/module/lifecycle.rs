@@ -78,5 +78,13 @@ fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
             "SC0122: {directive} says how to deal with a store, and there is none: add SessionClusterStore, or leave it out"
         ));
     }
+    let (timeout, bound) = (config.cluster.timeout(), config.cluster.bound());
+    if timeout >= bound {
+        return Err(format!(
+            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): an answer              of the store that took longer could not be used",
+            timeout.as_millis(),
+            bound.as_millis()
+        ));
+    }
     Ok(())
 }

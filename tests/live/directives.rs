@@ -96,6 +96,46 @@ fn addresses_are_paths_of_this_site() {
 }
 
 #[test]
+fn a_store_is_described_right_or_refused() {
+    for store in [
+        "redis://127.0.0.1:6379",
+        "redis://10.0.0.1,10.0.0.2 cluster=on",
+        "redis://10.0.0.1:26379,10.0.0.2:26379 sentinel=mymaster wait=1",
+        "rediss://redis.example:6380 user=web password=file:/etc/secret ca=/etc/ca.pem",
+        "unix:/run/redis.sock db=3 prefix=www",
+    ] {
+        accepts(&format!("SessionClusterStore {store}"));
+    }
+    for (store, wrong) in [
+        ("memcached://127.0.0.1", "redis://"),
+        ("redis://10.0.0.1,10.0.0.2", "cluster=on"),
+        ("redis://127.0.0.1 colour=red", "colour"),
+        ("redis://127.0.0.1 db=many", "db"),
+        ("redis://127.0.0.1 ca=/etc/ca.pem", "rediss://"),
+        ("redis://", ""),
+    ] {
+        refuses(&format!("SessionClusterStore {store}"), "SessionClusterStore", &[wrong]);
+    }
+    let with_store = |directive: &str| format!("SessionClusterStore redis://127.0.0.1\n{directive}");
+    for directive in [
+        "SessionClusterStoreTimeout 20ms",
+        "SessionClusterLogoutBound 2s",
+        "SessionClusterOutage refuse",
+        "SessionClusterOutage serve 2h",
+        "SessionClusterNode web1",
+    ] {
+        accepts(&with_store(directive));
+        let name = directive.split(' ').next().unwrap();
+        refuses(&with_store(&format!("{name} \"\"")), name, &[]);
+        let (fine, said) = Site::new(Mpm::Event).conf(directive).check();
+        assert!(!fine && said.contains("SC0122") && said.contains(name), "{said}");
+    }
+    let slow = with_store("SessionClusterStoreTimeout 1s");
+    let (fine, said) = Site::new(Mpm::Event).conf(&slow).check();
+    assert!(!fine && said.contains("SC0123"), "{said}");
+}
+
+#[test]
 fn an_authn_provider_must_be_there() {
     accepts(&in_location("SessionClusterAuthn file\nAuthUserFile passwords"));
     refuses(&in_location("SessionClusterAuthn telepathy"), "SessionClusterAuthn", &["telepathy"]);
