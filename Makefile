@@ -53,3 +53,15 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
 
 soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts under load
 	@MSC_LONG=1 cargo test --locked --test live -- --nocapture --test-threads=1 deaths restarts
+
+bench-cluster: setup build ## print the figures of a cluster: logout elsewhere, what pages cost the store, fail-overs
+	@MSC_LONG=1 MSC_MODULE=$(abspath $(MODULE)) cargo test --locked --test cluster -- --nocapture --test-threads=1 logout nodes outage faults
+
+chaos: setup build ## three nodes for three minutes while their store, the way to it and their processes fail in turn
+	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos
+
+model: ## search all states of the protocol between nodes and store (ten minutes and much memory)
+	@MSC_LONG=1 cargo test --locked --release --no-default-features --test protocol -- --nocapture --test-threads=1
+
+clean: ## remove what was built
+	@cargo clean

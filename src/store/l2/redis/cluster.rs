@@ -104,7 +104,9 @@ impl Cluster {
 
     /// Lets the next callers try at once, with a new map.
     pub(super) fn revive(&self) {
-        self.suspect();
+        let mut map = self.map.lock();
+        (map.asked, map.stale) = (None, true);
+        drop(map);
         self.pools.lock().values().for_each(|pool| pool.revive());
     }
 
