@@ -95,6 +95,7 @@ fn pages_cost_the_store_nothing() {
     });
     (0..rounds(50, 100_000 / 9)).for_each(|_| pages());
     assert_eq!(commands(&redis), before, "no page asks the store");
+    println!("{} pages asked the store nothing", 9 * rounds(50, 100_000 / 9));
 }
 
 /// How often sessions were asked for or changed. The watchers' own commands, whose number goes by time, are not among
