@@ -219,7 +219,11 @@ impl<'m, L: WriteLock> Store<'m, L> {
             Ok(stored) => stored,
             Err(unavailable) => {
                 let serves = |found: &Found| {
-                    self.is_current(found.slot) && !is_idle(found, now) && self.may_serve(cluster, now)
+                    self.may_serve(cluster, now)
+                        && self.is_current(found.slot)
+                        && !is_idle(found, now)
+                        // A logout may have been heard of while the store was waited for.
+                        && self.table.unchanged(&found.slot).is_some()
                 };
                 let found = here.filter(serves).ok_or(unavailable)?;
                 return Ok(Some(Loaded::Found(Fetched::here(&found, Duration::ZERO))));

@@ -64,7 +64,7 @@ pub(super) mod at {
     pub(in super::super) const OFFSET: usize = 32;
     /// Until when records are trusted without asking the store: uptime, ms.
     pub(in super::super) const LEASE: usize = 33;
-    /// When the store last answered, by its clock, ms.
+    /// When the store's log was last read to the end, by its clock, ms.
     pub(in super::super) const CONTACT: usize = 34;
     /// The last log entry that was applied: two words.
     pub(in super::super) const POSITION: usize = 35;
