@@ -1,15 +1,9 @@
 //! Nodes whose settings differ, and nodes of other versions.
 
-use super::nodes::Nodes;
+use super::nodes::{Nodes, figure};
+use crate::harness::eventually;
 use crate::harness::redis::Redis;
-use crate::harness::{Httpd, eventually};
 use std::time::Duration;
-
-/// A figure of mod_status's short page.
-fn figure(httpd: &Httpd, name: &str) -> Option<u64> {
-    let page = httpd.browser().get("/status?auto").expect(200);
-    page.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
-}
 
 #[test]
 fn the_status_page_shows_all_nodes_and_which_differ() {

@@ -29,7 +29,13 @@ impl Nodes {
 
     fn start(mpm: Mpm, n: usize, url: &str, conf: &str) -> Httpd {
         let cluster = format!("SessionClusterStore {url}\nSessionClusterNode node{n}\nSessionClusterRealm r");
-        Site::new(mpm).conf(&cluster).conf(conf).conf(ADMIN).start()
+        let httpd = Site::new(mpm).conf(&cluster).conf(conf).conf(ADMIN).start();
+        // Until it trusts its table; where the store is not there, not for ever.
+        let start = Instant::now();
+        while figure(&httpd, "SessionClusterLeaseMs") == Some(0) && start.elapsed() < Duration::from_secs(1) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        httpd
     }
 
     /// The same browser at another node.
@@ -51,6 +57,12 @@ impl Nodes {
         }
         start.elapsed()
     }
+}
+
+/// A figure of mod_status's short page.
+pub(super) fn figure(httpd: &Httpd, name: &str) -> Option<u64> {
+    let page = httpd.browser().get("/status?auto").expect(200);
+    page.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
 }
 
 const ADMIN: &str = "<Location /status>\nSetHandler server-status\n</Location>\n\
