@@ -60,7 +60,7 @@ bench-cluster: setup build ## print the figures of a cluster: logout elsewhere, 
 chaos: setup build ## three nodes for three minutes while their store, the way to it and their processes fail in turn
 	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos
 
-model: ## search all states of the protocol between nodes and store (ten minutes and much memory)
+model: ## search all states of the protocol between nodes and store (minutes, and much memory)
 	@MSC_LONG=1 cargo test --locked --release --no-default-features --test protocol -- --nocapture --test-threads=1
 
 clean: ## remove what was built
