@@ -19,6 +19,7 @@ mod live {
     mod mutex;
     mod provider;
     mod restarts;
+    mod rights;
     mod secrets;
     mod status;
     mod table_file;

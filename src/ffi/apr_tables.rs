@@ -1,7 +1,7 @@
 //! APR tables: httpd's ordered lists of names and values, such as headers. Names compare without regard to case.
 
 use super::apr_pools::Pool;
-use super::{strings, sys};
+use super::{guard, strings, sys};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
@@ -64,6 +64,31 @@ impl<'t> Table<'t> {
         let name = self.pool.c_string(name.to_bytes());
         // SAFETY: the table is live; both strings live in its pool.
         unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value) };
+    }
+
+    /// The names that `fits` takes, in their order.
+    #[must_use]
+    pub fn names<F: FnMut(&[u8]) -> bool>(self, fits: F) -> Vec<&'t CStr> {
+        struct Search<'t, F>(F, Vec<&'t CStr>);
+        unsafe extern "C" fn look<F: FnMut(&[u8]) -> bool>(
+            to: *mut c_void,
+            name: *const c_char,
+            _value: *const c_char,
+        ) -> c_int {
+            // SAFETY: `to` is the search below, to which nothing else points during apr_table_do.
+            let Search(fits, found) = unsafe { &mut *to.cast::<Search<'_, F>>() };
+            // SAFETY: a table's names are C strings that live as long as its pool.
+            let name = unsafe { strings::c_str(name) }.unwrap_or_default();
+            if guard::quietly(false, || fits(name.to_bytes())) {
+                found.push(name);
+            }
+            1
+        }
+        let mut search = Search(fits, Vec::new());
+        let to: *mut c_void = (&raw mut search).cast();
+        // SAFETY: as in `pairs`.
+        unsafe { sys::apr_table_do(Some(look::<F>), to, self.raw, std::ptr::null::<c_char>()) };
+        search.1
     }
 
     /// All pairs in their order.

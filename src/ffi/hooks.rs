@@ -1,9 +1,12 @@
 //! Hooks: the points of a server's and a request's life where httpd calls modules. Each hook is a trait; registering
 //! a type that implements it makes a thunk for it, so that the body of every C function is one guarded call.
 
+use super::ap_expr::{self, ExprFunction};
 use super::apr_pools::Pool;
 use super::http_config::{self, Module};
 use super::httpd::{Outcome, Request, Server, Status};
+use super::mod_auth::{AuthzRule, Provider};
+use super::util_filter::{self, AnswerGate};
 use super::{guard, http_log, sys};
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -67,11 +70,11 @@ pub trait StatusHook {
 }
 
 /// Registers hooks of `M`; handed to [`Module::register`].
-pub struct Hooks<M>(PhantomData<M>);
+pub struct Hooks<'p, M>(Pool<'p>, PhantomData<M>);
 
-impl<M: Module> Hooks<M> {
-    pub(super) fn new() -> Self {
-        Hooks(PhantomData)
+impl<'p, M: Module> Hooks<'p, M> {
+    pub(super) fn new(pool: Pool<'p>) -> Self {
+        Hooks(pool, PhantomData)
     }
 
     /// Registers all of a server's life.
@@ -97,11 +100,11 @@ impl<M: Module> Hooks<M> {
 
     /// When a request needs to know its user.
     pub fn check_authn<H: RequestHook>(&self, order: Order) {
-        // AP_AUTH_INTERNAL_PER_CONF: subrequests under the same configuration need not be asked again.
-        const PER_CONF: c_int = 1;
+        // Subrequests under the same configuration need not be asked again.
+        let per_conf = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
         // SAFETY: as in `lifecycle`.
         unsafe {
-            sys::ap_hook_check_authn(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw(), PER_CONF)
+            sys::ap_hook_check_authn(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw(), per_conf)
         };
     }
 
@@ -115,6 +118,39 @@ impl<M: Module> Hooks<M> {
     pub fn handler<H: RequestHook>(&self, order: Order) {
         // SAFETY: as in `lifecycle`.
         unsafe { sys::ap_hook_handler(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
+    }
+
+    /// Adds a meaning of `Require`.
+    pub fn authz<R: AuthzRule>(&self) {
+        let (group, version) = (sys::AUTHZ_PROVIDER_GROUP.as_ptr(), sys::AUTHZ_PROVIDER_VERSION.as_ptr());
+        let (name, table) = (R::NAME.as_ptr(), ptr::from_ref(Provider::<R>::TABLE).cast());
+        let per_conf = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
+        // SAFETY: the pool is the configuration's; names and table are constants.
+        unsafe {
+            sys::ap_register_auth_provider(
+                self.0.as_raw(),
+                group.cast(),
+                name,
+                version.cast(),
+                table,
+                per_conf,
+            )
+        };
+    }
+
+    /// Adds a function to httpd's expressions.
+    pub fn expr<F: ExprFunction>(&self) {
+        let (no, order) = (ptr::null(), Order::Middle.raw());
+        // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_expr_lookup(Some(ap_expr::lookup::<F>), no, no, order) };
+    }
+
+    /// Has answers looked at before their headers are sent.
+    pub fn gate<G: AnswerGate>(&self) {
+        util_filter::register::<M, G>();
+        let (no, order) = (ptr::null(), Order::Middle.raw());
+        // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_insert_filter(Some(util_filter::insert::<G>), no, no, order) };
     }
 
     /// Adds a section to mod_status's page, if mod_status is loaded.

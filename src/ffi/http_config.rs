@@ -5,8 +5,9 @@
 use super::apr_pools::Pool;
 use super::httpd::{Request, Server};
 use super::{guard, hooks::Hooks, strings, sys};
-use std::ffi::{CStr, c_char, c_int, c_ulong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::ptr;
+use std::time::Duration;
 
 /// A configuration of a module: one for each virtual host, or one for each directory or location.
 pub trait Config: Default + Send + Sized + 'static {
@@ -34,7 +35,7 @@ pub trait Module: Sized + 'static {
     /// The exported record of this module.
     fn record() -> *mut sys::module;
     /// Registers the module's hooks.
-    fn register(hooks: &Hooks<Self>);
+    fn register(hooks: &Hooks<'_, Self>);
 }
 
 /// A setting that a directive may have made.
@@ -109,6 +110,10 @@ impl<'c> Args<'c> {
         &self.values
     }
 
+    pub(super) fn as_raw(&self) -> *mut sys::cmd_parms {
+        self.cmd
+    }
+
     /// The first argument; empty if there is none.
     #[must_use]
     pub fn first(&self) -> &'c str {
@@ -124,29 +129,12 @@ impl<'c> Args<'c> {
         unsafe { Pool::from_raw(raw) }
     }
 
-    /// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds.
-    /// Also takes `m` for minutes and `d` for days.
+    /// Parses a time: see [`duration`].
     ///
     /// # Errors
     /// What to write instead.
-    pub fn duration(&self, text: &str) -> Result<std::time::Duration, String> {
-        let wrong = || {
-            format!("'{text}' is not a time: write a number with a unit, such as 500ms, 90s, 30m, 12h or 7d")
-        };
-        let (text, factor) = match text.strip_suffix('d') {
-            Some(days) => (format!("{days}h"), 24),
-            None => (text.strip_suffix('m').map_or(text.into(), |n| format!("{n}mi")), 1),
-        };
-        let mut micros: sys::apr_interval_time_t = 0;
-        let text = self.pool().c_string(&text);
-        // SAFETY: both C strings are live; the result goes where `micros` is.
-        let status =
-            unsafe { sys::ap_timeout_parameter_parse(text.as_ptr(), &raw mut micros, c"s".as_ptr()) };
-        let micros = u64::try_from(micros).map_err(|_| wrong())?;
-        if status != 0 {
-            return Err(wrong());
-        }
-        micros.checked_mul(factor).map(std::time::Duration::from_micros).ok_or_else(wrong)
+    pub fn duration(&self, text: &str) -> Result<Duration, String> {
+        duration(text)
     }
 
     /// A file name, seen from httpd's run-time directory if it is relative.
@@ -161,6 +149,30 @@ impl<'c> Args<'c> {
         let path = unsafe { strings::text(path) };
         path.map(str::to_owned).ok_or_else(|| format!("'{text}' is not a usable path"))
     }
+}
+
+/// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds. Also
+/// takes `m` for minutes and `d` for days.
+///
+/// # Errors
+/// What to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("'{text}' is not a time: write a number with a unit, such as 500ms, 90s, 30m, 12h or 7d");
+    let (text, factor) = match text.strip_suffix('d') {
+        Some(days) => (format!("{days}h"), 24),
+        None => (text.strip_suffix('m').map_or(text.into(), |n| format!("{n}mi")), 1),
+    };
+    let mut micros: sys::apr_interval_time_t = 0;
+    let text = CString::new(text).map_err(|_| wrong())?;
+    // SAFETY: both C strings are live; the result goes where `micros` is.
+    let status = unsafe { sys::ap_timeout_parameter_parse(text.as_ptr(), &raw mut micros, c"s".as_ptr()) };
+    let micros = u64::try_from(micros).map_err(|_| wrong())?;
+    // httpd takes a unit without a number for zero.
+    if status != 0 || !text.to_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return Err(wrong());
+    }
+    micros.checked_mul(factor).map(Duration::from_micros).ok_or_else(wrong)
 }
 
 /// httpd's form of a module's directives, for its `cmds` field.
@@ -348,10 +360,12 @@ unsafe extern "C" fn merge<C: Config>(
     })
 }
 
-unsafe extern "C" fn register<M: Module>(_pool: *mut sys::apr_pool_t) {
+unsafe extern "C" fn register<M: Module>(pool: *mut sys::apr_pool_t) {
+    // SAFETY: httpd passes the pool of the configuration.
+    let pool = unsafe { Pool::from_raw(pool) };
     guard::quietly((), || {
         guard::note_panics();
-        M::register(&Hooks::new());
+        M::register(&Hooks::new(pool));
     });
 }
 

@@ -5,6 +5,7 @@
 //! configuration's `'c`), so none outlives its pool. Every callback is one call of [`guard`], so no panic crosses into
 //! C. Shared memory is handed out as `&[AtomicU64]` only.
 
+pub mod ap_expr;
 pub mod apr_pools;
 pub mod apr_tables;
 pub mod guard;
@@ -12,6 +13,7 @@ pub mod hooks;
 pub mod http_config;
 pub mod http_log;
 pub mod http_protocol;
+pub mod http_request;
 pub mod httpd;
 pub mod mod_auth;
 pub mod mod_session;
@@ -19,6 +21,7 @@ pub mod shared_memory;
 pub mod strings;
 pub mod sys;
 pub mod threads;
+pub mod util_filter;
 pub mod util_mutex;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Strings across the border. httpd's are C strings of any bytes; ours are UTF-8 without NUL.
 
+use super::apr_pools::Pool;
+use super::sys;
 use std::ffi::{CStr, CString, c_char};
 
 /// A C string of httpd's as bytes; empty for a null pointer.
@@ -36,6 +38,18 @@ pub(super) unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
 pub(super) fn one_line(text: &str) -> CString {
     let clean = text.bytes().map(|b| if b.is_ascii_control() { b'?' } else { b }).collect::<Vec<u8>>();
     CString::new(clean).unwrap_or_default()
+}
+
+/// The words of `text`, with the quotes and backslashes of httpd's configuration files.
+pub(super) fn words<'p>(pool: Pool<'p>, text: &str) -> Vec<&'p str> {
+    let mut rest = pool.c_string(text).as_ptr();
+    let next = || {
+        // SAFETY: the pool is live, and `rest` is what is left of a C string in it.
+        let word = unsafe { sys::ap_getword_conf(pool.as_raw(), &raw mut rest) };
+        // SAFETY: a C string in the pool.
+        unsafe { self::text(word) }.filter(|word| !word.is_empty())
+    };
+    std::iter::from_fn(next).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 #include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "ap_expr.h"
+#include "util_filter.h"
 #include "ap_provider.h"
 #include "util_mutex.h"
 #include "mod_auth.h"

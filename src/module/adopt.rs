@@ -3,12 +3,16 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::export;
+use super::rights::{self, Evaluated};
 use super::runtime::VirtualHost;
-use super::visit::{Beginning, Known, Visit};
+use super::visit::{Beginning, Known, News, Visit};
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::{dir_config, kept};
+use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request};
 use crate::session::payload::{Means, Payload, Principal};
+use crate::session::rights::Rights;
 use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
 use std::borrow::Cow;
@@ -20,6 +24,7 @@ impl RequestHook for Fixups {
         if dir_config::<SessionCluster>(r).adopts() && r.parent().is_none() {
             adopt(r);
         }
+        export::export(r);
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
@@ -46,6 +51,19 @@ fn adopt(r: Request<'_>) {
     let Some((visit, host)) = Visit::of(r) else { return };
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let principal = Some(Principal { user: user.into(), means });
+    let evaluate = |had: &Rights| match rights::evaluate(r, had, true, host) {
+        Evaluated::Rights(rights) => Some(rights),
+        Evaluated::NotAllowed => {
+            http_log::request::<SessionCluster>(r, Level::Info, || {
+                format!("SC0308: no session for '{user}': 'login' is not granted")
+            });
+            None
+        }
+        Evaluated::Failed(why) => {
+            answer::log_rights_failure(r, &why);
+            None
+        }
+    };
     let result = match visit.session(r, host) {
         Known::Found(session)
             if says(&session, user, auth_type, r.auth_name().as_deref())
@@ -56,16 +74,17 @@ fn adopt(r: Request<'_>) {
         Known::Found(session) => {
             let had = session.payload();
             if had.principal.as_ref().is_none_or(|p| p.user == user) {
-                let payload = Payload { principal, ..had.clone() };
-                visit.begin(
-                    r,
-                    host,
-                    &Beginning::Supersede { old: &session, payload: &payload, vouched: true },
-                )
+                let Some(rights) = evaluate(&had.rights) else { return };
+                let payload = Payload { principal, rights, ..had.clone() };
+                let news = News::Login;
+                visit.begin(r, host, &Beginning::Supersede { old: &session, payload: &payload, news })
             } else {
                 // Another person on the same browser: nothing of the old session may pass on.
                 match visit.end_all(r, host, Reason::Replaced) {
-                    Ok(()) => anew(visit, r, host, principal),
+                    Ok(()) => match evaluate(&Rights::default()) {
+                        Some(rights) => anew(visit, r, host, principal, rights),
+                        None => Ok(()),
+                    },
                     Err(error) => {
                         answer::log_failure(r, &error);
                         Ok(())
@@ -73,7 +92,10 @@ fn adopt(r: Request<'_>) {
                 }
             }
         }
-        Known::Absent(_) => anew(visit, r, host, principal),
+        Known::Absent(_) => match evaluate(&Rights::default()) {
+            Some(rights) => anew(visit, r, host, principal, rights),
+            None => Ok(()),
+        },
         // The page was authenticated by its own module; that there is no telling about a session takes nothing away.
         Known::Unavailable(_) => Ok(()),
     };
@@ -95,7 +117,8 @@ fn anew(
     r: Request<'_>,
     host: &VirtualHost,
     principal: Option<Principal>,
+    rights: Rights,
 ) -> Result<(), SessionError> {
-    let payload = Payload { principal, ..Payload::default() };
+    let payload = Payload { principal, rights, ..Payload::default() };
     visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: true })
 }

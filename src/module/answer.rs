@@ -55,6 +55,42 @@ pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
     }
 }
 
+/// The answer when something other than the store could not tell: the same, to a client.
+pub(super) fn try_later(r: Request<'_>) -> Outcome {
+    r.err_headers_out().set(c"Retry-After", page::RETRY_AFTER);
+    Outcome::Answer(Status::UNAVAILABLE)
+}
+
+/// Says that rights could not be evaluated.
+pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if is_time_to_speak(r, &LAST) {
+        http_log::request::<SessionCluster>(r, Level::Error, || {
+            format!("SC0306: {why}: the visitor was asked to try again; look at what answers for it")
+        });
+    }
+}
+
+/// Says that a backend's order was not carried out.
+pub(super) fn log_bad_order(r: Request<'_>, why: &str) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if is_time_to_speak(r, &LAST) {
+        http_log::request::<SessionCluster>(r, Level::Warning, || {
+            format!("SC0310: the application's session header was dropped: {why}")
+        });
+    }
+}
+
+/// Says that a value was not exported.
+pub(super) fn log_unclean(r: Request<'_>, what: &str) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if is_time_to_speak(r, &LAST) {
+        http_log::request::<SessionCluster>(r, Level::Warning, || {
+            format!("SC0311: '{what}' holds control characters and is not exported")
+        });
+    }
+}
+
 /// Says so when a begin had to evict a live session, and what size would do.
 pub(super) fn alarm_if_evicting(r: Request<'_>, table: &HostTable, begun: &Begun) {
     static LAST: AtomicU64 = AtomicU64::new(0);

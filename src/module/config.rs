@@ -1,5 +1,7 @@
 //! What the directives say, for a virtual host and for a directory, and how inner settings go before outer ones.
 
+use super::export::Export;
+use super::rights::Questions;
 use super::runtime::VirtualHost;
 use crate::ffi::http_config::{Config, Setting};
 use crate::ffi::httpd::Server;
@@ -9,6 +11,7 @@ use crate::session::policy::Policy;
 use crate::session::redirect::ReturnTo;
 use crate::store::tiers::Outage;
 use once_cell::sync::OnceCell;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +32,8 @@ pub struct ServerConfig {
     pub lifetime: Setting<Duration>,
     /// `SessionClusterGrace`.
     pub grace: Setting<Duration>,
+    /// Request headers that `SessionClusterExport` sets anywhere in the virtual host: nobody else may.
+    pub exported: Vec<CString>,
     /// Whether any directive of ours stands in or around this virtual host. Where none does, the module keeps out.
     pub in_use: bool,
     /// What the settings come to; made once the whole configuration is known.
@@ -127,6 +132,7 @@ impl Config for ServerConfig {
             idle: Setting::merge(&outer.idle, &inner.idle),
             lifetime: Setting::merge(&outer.lifetime, &inner.lifetime),
             grace: Setting::merge(&outer.grace, &inner.grace),
+            exported: outer.exported.iter().chain(&inner.exported).cloned().collect(),
             in_use: outer.in_use || inner.in_use,
             host: OnceCell::new(),
         }
@@ -146,6 +152,14 @@ pub struct DirConfig {
     pub authn: Setting<Arc<[AuthnProvider]>>,
     /// `SessionClusterReturnTo`: where a login or logout may lead.
     pub return_to: Setting<Arc<ReturnTo>>,
+    /// `SessionClusterGrant` and `SessionClusterAttribute`: what is asked at a login.
+    pub questions: Setting<Arc<Questions>>,
+    /// `SessionClusterRightsAge`: when it is asked anew.
+    pub rights_age: Setting<Duration>,
+    /// `SessionClusterExport`: what programs and backends are told.
+    pub exports: Setting<Arc<Vec<Export>>>,
+    /// `SessionClusterBackend`: an application's answer may begin, supersede or end a session.
+    pub backend: Setting<bool>,
 }
 
 impl Config for DirConfig {
@@ -156,6 +170,10 @@ impl Config for DirConfig {
             login: Setting::merge(&outer.login, &inner.login),
             authn: Setting::merge(&outer.authn, &inner.authn),
             return_to: Setting::merge(&outer.return_to, &inner.return_to),
+            questions: Setting::merge(&outer.questions, &inner.questions),
+            rights_age: Setting::merge(&outer.rights_age, &inner.rights_age),
+            exports: Setting::merge(&outer.exports, &inner.exports),
+            backend: Setting::merge(&outer.backend, &inner.backend),
         }
     }
 
@@ -168,6 +186,10 @@ impl Config for DirConfig {
                 login: Setting::Unset,
                 authn: Setting::Unset,
                 return_to: Setting::Unset,
+                questions: Setting::Unset,
+                rights_age: Setting::Unset,
+                exports: Setting::Unset,
+                backend: Setting::Unset,
             }
         )
     }
@@ -178,6 +200,12 @@ impl DirConfig {
     #[must_use]
     pub fn provides(&self) -> bool {
         self.provide.get() == Some(&true)
+    }
+
+    /// Whether an application's answer counts here.
+    #[must_use]
+    pub fn heeds_backend(&self) -> bool {
+        self.backend.get() == Some(&true)
     }
 
     /// Whether foreign logins become sessions here.

@@ -3,13 +3,18 @@
 
 use super::SessionCluster;
 use super::config::{DirConfig, ServerConfig, TableSpec};
+use super::export::{Export, Kind};
+use super::rights::{FACTS, Grant, Questions, Value};
+use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
-use crate::ffi::mod_auth::AuthnProvider;
+use crate::ffi::mod_auth::{AuthnProvider, Requirement};
 use crate::session::cookie::CookieSpec;
 use crate::session::redirect::ReturnTo;
+use crate::session::rights::{Rights, is_name};
 use crate::store::l1::Geometry;
 use crate::store::l2::redis::RedisConfig;
 use crate::store::tiers::Outage;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -128,10 +133,45 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         help: c"PREFIX...: where a login or logout may lead; the first is the default target; default: /",
         set: set_return_to,
     },
+    Directive {
+        name: c"SessionClusterGrant",
+        scope: Scope::Directory,
+        arity: (2, 64),
+        help: c"NAME PROVIDER [ARGUMENT]...: at a login, ask this authz provider and keep its answer; 'login' is who may log in",
+        set: set_grant,
+    },
+    Directive {
+        name: c"SessionClusterAttribute",
+        scope: Scope::Directory,
+        arity: (2, 3),
+        help: c"NAME EXPRESSION [split=CHARACTERS]: at a login, keep the value of this expression, or a list of its parts",
+        set: set_attribute,
+    },
+    Directive {
+        name: c"SessionClusterRightsAge",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"TIME: grants and attributes that are older are evaluated anew; default: never",
+        set: set_rights_age,
+    },
+    Directive {
+        name: c"SessionClusterExport",
+        scope: Scope::Directory,
+        arity: (2, 64),
+        help: c"env|header NAME[=AS]...: tell programs, or backends, what the session says",
+        set: set_export,
+    },
+    Directive {
+        name: c"SessionClusterBackend",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"On|Off: the application's answer may begin, change or end the session; default: Off",
+        set: set_backend,
+    },
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<17> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<22> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -277,6 +317,121 @@ fn set_authn(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) ->
 fn set_return_to(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     let prefixes = ReturnTo::new(args.values()).map_err(|e| e.to_string())?;
     dir.return_to = Setting::Set(Arc::new(prefixes));
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let [name, provider, line @ ..] = args.values() else { return Err("write a name and a provider".into()) };
+    let name = nameable(name, "grant")?;
+    let line: Vec<String> = line.iter().map(|word| quoted(word)).collect();
+    let requirement = Requirement::parse(args, provider, &line.join(" "))?;
+    let mut questions = questions(dir);
+    questions.grants.push(Arc::new(Grant { name, requirement }));
+    if questions.grants.len() > Rights::MAX {
+        return Err(format!("there are more than {} grants here", Rights::MAX));
+    }
+    dir.questions = Setting::Set(Arc::new(questions));
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let [name, expression, more @ ..] = args.values() else {
+        return Err("write a name and an expression".into());
+    };
+    let name = nameable(name, "attribute")?;
+    if FACTS.contains(&name.as_str()) {
+        return Err(format!("every session has a '{name}' of its own: give the attribute another name"));
+    }
+    let separators = match more {
+        [] => None,
+        [word] => match word.strip_prefix("split=").filter(|separators| !separators.is_empty()) {
+            Some(separators) if separators.is_ascii() => Some(separators.to_owned()),
+            _ => return Err(format!("'{word}' is not split= and the characters that separate values")),
+        },
+        _ => return Err("write NAME EXPRESSION [split=CHARACTERS]".into()),
+    };
+    let expr = Expr::parse::<SessionCluster>(args, expression)?;
+    // What a password check leaves behind is there only after one.
+    let only_at_login = expression.to_ascii_uppercase().contains("AUTHENTICATE_");
+    let mut questions = questions(dir);
+    questions.attributes.push(Arc::new(Value { name, expr, separators, only_at_login }));
+    if questions.attributes.len() > Rights::MAX {
+        return Err(format!("there are more than {} attributes here", Rights::MAX));
+    }
+    dir.questions = Setting::Set(Arc::new(questions));
+    server.in_use = true;
+    Ok(())
+}
+
+fn questions(dir: &DirConfig) -> Questions {
+    dir.questions.get().map(|questions| questions.as_ref().clone()).unwrap_or_default()
+}
+
+fn nameable(name: &str, what: &str) -> Result<String, String> {
+    if is_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("'{name}' cannot be the name of a {what}: write up to 64 letters, digits, - _ ."))
+    }
+}
+
+/// A word as it has to be written for httpd to read it as one.
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains([' ', '\t', '"', '\'', '\\']) {
+        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        word.to_owned()
+    }
+}
+
+fn set_rights_age(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    dir.rights_age = Setting::Set(span(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_export(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let [kind, names @ ..] = args.values() else { return Err("write env or header, and names".into()) };
+    let kind = match () {
+        () if kind.eq_ignore_ascii_case("env") => Kind::Env,
+        () if kind.eq_ignore_ascii_case("header") => Kind::Header,
+        () => return Err(format!("'{kind}' is neither env nor header")),
+    };
+    let mut exports = dir.exports.get().map(|exports| exports.as_ref().clone()).unwrap_or_default();
+    for word in names {
+        let (what, name) = word.split_once('=').map_or((*word, None), |(what, name)| (what, Some(name)));
+        let what = nameable(what, "attribute")?;
+        let name = match (name, kind) {
+            (Some(name), _) => name.to_owned(),
+            (None, Kind::Env) => format!("SESSION_{}", what.to_ascii_uppercase().replace(['-', '.'], "_")),
+            (None, Kind::Header) => format!("X-Session-{}", what.replace(['_', '.'], "-")),
+        };
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (b == b'-' && kind == Kind::Header);
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(plain) {
+            return Err(format!(
+                "'{name}' is no name for a variable or header: write letters, digits and _ or -"
+            ));
+        }
+        if kind == Kind::Env && name.to_ascii_uppercase().starts_with("HTTP_") {
+            return Err(format!(
+                "'{name}' looks like a header that a client sent: write a name without HTTP_"
+            ));
+        }
+        let name = CString::new(name).map_err(|e| e.to_string())?;
+        if kind == Kind::Header {
+            server.exported.push(name.clone());
+        }
+        exports.push(Export { what, kind, name });
+    }
+    dir.exports = Setting::Set(Arc::new(exports));
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_backend(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    dir.backend = Setting::Set(flag(args)?);
     server.in_use = true;
     Ok(())
 }

@@ -3,6 +3,8 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::rights::{self, Fresh};
+use super::runtime::VirtualHost;
 use super::visit::{Known, Visit};
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::dir_config;
@@ -11,6 +13,8 @@ use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::session::csrf::wants_page;
 use crate::session::payload::{Means, Principal};
 use crate::session::redirect::encode_query;
+use crate::session::sessions::Session;
+use std::sync::Arc;
 
 pub(super) struct Door;
 
@@ -35,8 +39,7 @@ impl RequestHook for Door {
                                 && !r.shows_other_user(&principal.user)
                                 && !visit.is_stale(host, &session)) =>
                     {
-                        r.authenticate(&principal.user, &principal.means.auth_type);
-                        Outcome::Ok
+                        open(r, visit, host, &session, own)
                     }
                     None if own && principal.is_some_and(|p| p.means.auth_type == Means::OWN) => {
                         other_login(r)
@@ -49,6 +52,22 @@ impl RequestHook for Door {
             Known::Absent(_) => Outcome::Declined,
             Known::Unavailable(error) => answer::failed(r, &error),
         }
+    }
+}
+
+/// Lets the user of a session in, once their rights are fresh enough.
+fn open(r: Request<'_>, visit: &Visit, host: &VirtualHost, session: &Arc<Session>, own: bool) -> Outcome {
+    let marked = own && visit.is_stale(host, session);
+    match rights::refreshed(r, visit, host, Arc::clone(session), marked) {
+        Fresh::Session(session) => {
+            if let Some(principal) = &session.payload().principal {
+                r.authenticate(&principal.user, &principal.means.auth_type);
+            }
+            Outcome::Ok
+        }
+        Fresh::LoginNeeded if own => refuse(r),
+        Fresh::LoginNeeded => Outcome::Declined,
+        Fresh::Answer(outcome) => outcome,
     }
 }
 

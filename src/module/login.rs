@@ -3,7 +3,8 @@
 
 use super::SessionCluster;
 use super::answer;
-use super::page::{self, LoginForm};
+use super::page::{self, LoginForm, Refused};
+use super::rights::{self, Evaluated};
 use super::visit::{Beginning, Known, Visit};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
@@ -11,7 +12,7 @@ use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
 use crate::session::csrf::cross_site_post;
-use crate::session::payload::{Means, Payload, Principal};
+use crate::session::payload::{Payload, Principal};
 use crate::session::redirect::ReturnTo;
 use crate::store::tombstone::Reason;
 use percent_encoding::percent_decode_str;
@@ -73,19 +74,32 @@ fn log_in(r: Request<'_>) -> Outcome {
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 format!("SC0301: login of '{user}' was refused")
             });
-            let form = LoginForm { user: Some(user), to, refused: true, reason: None };
+            let form = LoginForm { user: Some(user), to, refused: Some(Refused::Password), reason: None };
             return page::login(r, &form);
         }
     }
     // What the provider made of the name goes for all that follows: LDAP may know the user by another one.
     let user = r.user().filter(|user| clean(user) && !user.is_empty()).unwrap_or(user);
+    let rights = match rights::evaluate(r, &rights::of_login(r), true, host) {
+        Evaluated::Rights(rights) => rights,
+        Evaluated::NotAllowed => {
+            http_log::request::<SessionCluster>(r, Level::Info, || {
+                format!("SC0308: login of '{user}' was refused: 'login' is not granted")
+            });
+            let form = LoginForm { user: Some(user), to, refused: Some(Refused::NotAllowed), reason: None };
+            return page::login(r, &form);
+        }
+        Evaluated::Failed(why) => {
+            answer::log_rights_failure(r, &why);
+            return page::try_again(r);
+        }
+    };
     // Sessions that came with the request are ended, not continued: their ids may be known to others.
     if let Err(error) = visit.end_all(r, host, Reason::Replaced) {
         return answer::not_done(r, &error);
     }
-    let means = Means { auth_type: Means::OWN.into(), auth_name: r.auth_name().map(Cow::into_owned) };
-    let principal = Some(Principal { user: user.into(), means });
-    let payload = Payload { principal, ..Payload::default() };
+    let principal = Some(Principal { user: user.into(), means: rights::own_means(r) });
+    let payload = Payload { principal, rights, ..Payload::default() };
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
         return answer::not_done(r, &error);
     }

@@ -7,13 +7,18 @@ pub mod directives;
 mod admin;
 mod adopt;
 mod answer;
+mod authz;
+mod backend;
 mod cluster;
 mod door;
+mod export;
+mod expr;
 mod lifecycle;
 mod login;
 mod logout;
 mod page;
 mod provider;
+mod rights;
 mod runtime;
 mod status;
 mod visit;
@@ -38,7 +43,7 @@ impl Module for SessionCluster {
         &raw mut crate::session_cluster_module
     }
 
-    fn register(hooks: &Hooks<Self>) {
+    fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.
         hooks.post_read_request::<visit::TakeCookie>(Order::ReallyFirst);
@@ -46,6 +51,12 @@ impl Module for SessionCluster {
         hooks.check_authn::<door::Door>(Order::First);
         hooks.fixups::<adopt::Fixups>(Order::First);
         hooks.handler::<Handlers>(Order::Middle);
+        hooks.authz::<authz::AnySession>();
+        hooks.authz::<authz::Granted>();
+        hooks.authz::<authz::Having>();
+        hooks.authz::<authz::Recent>();
+        hooks.expr::<expr::SessionFunction>();
+        hooks.gate::<backend::Backend>();
         hooks.status::<status::Section>();
     }
 }

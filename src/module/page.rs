@@ -15,24 +15,38 @@ pub(super) struct LoginForm<'a> {
     pub(super) user: Option<&'a str>,
     /// Where to go after the login.
     pub(super) to: Option<&'a str>,
-    /// Whether name or password were wrong.
-    pub(super) refused: bool,
+    /// Why the login was refused, if it was.
+    pub(super) refused: Option<Refused>,
     /// Why the last session ended.
     pub(super) reason: Option<Reason>,
+}
+
+/// Why a login was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Name or password were wrong.
+    Password,
+    /// They were right, and the user may not log in all the same.
+    NotAllowed,
 }
 
 /// Sends the login form.
 pub(super) fn login(r: Request<'_>, form: &LoginForm<'_>) -> Outcome {
     let notice = match (form.refused, form.reason) {
-        (true, _) => {
-            "<p class=\"notice\" id=\"notice\" role=\"alert\">The name or the password is wrong.</p>".into()
+        (Some(refused), _) => {
+            let text = match refused {
+                Refused::Password => "The name or the password is wrong.",
+                Refused::NotAllowed => "This account cannot sign in here.",
+            };
+            format!("<p class=\"notice\" id=\"notice\" role=\"alert\">{text}</p>")
         }
-        (false, Some(reason)) => format!("<p class=\"notice\" role=\"status\">{}</p>", explain(reason)),
-        (false, None) => String::new(),
+        (None, Some(reason)) => format!("<p class=\"notice\" role=\"status\">{}</p>", explain(reason)),
+        (None, None) => String::new(),
     };
-    let invalid = if form.refused { " aria-invalid=\"true\" aria-describedby=\"notice\"" } else { "" };
+    let invalid =
+        if form.refused.is_some() { " aria-invalid=\"true\" aria-describedby=\"notice\"" } else { "" };
     let (user, to) = (escape(form.user.unwrap_or_default()), hidden_target(form.to));
-    let (status, action) = (form.refused.then_some(Status::UNPROCESSABLE), action(r));
+    let (status, action) = (form.refused.map(|_| Status::UNPROCESSABLE), action(r));
     let body = format!(
         "<h1>Sign in</h1>{notice}<form method=\"post\" action=\"{action}\">\
          <label for=\"user\">User name</label>\

@@ -4,7 +4,7 @@
 
 use super::SessionCluster;
 use super::answer;
-use super::visit::{Beginning, Known, Visit};
+use super::visit::{Beginning, Known, News, Visit};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session::{SessionProvider, SessionRec};
@@ -52,7 +52,7 @@ impl SessionProvider for Provider {
                     visit.begin(
                         r,
                         host,
-                        &Beginning::Supersede { old: &session, payload: &payload, vouched: false },
+                        &Beginning::Supersede { old: &session, payload: &payload, news: News::Data },
                     )
                 }
             }

@@ -3,6 +3,7 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::export;
 use super::runtime::VirtualHost;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::ffi::hooks::RequestHook;
@@ -127,6 +128,11 @@ impl Visit {
         known
     }
 
+    /// The time, as the sessions of this visit see it.
+    pub(super) fn now(host: &VirtualHost) -> Timestamp {
+        host.store().now(|| SystemClock.now())
+    }
+
     /// The session, if it was looked up in this visit and lives.
     pub(super) fn known_session(&self) -> Option<Arc<Session>> {
         match &*self.known.borrow() {
@@ -150,7 +156,7 @@ impl Visit {
         scope: Scope<'_>,
         effect: Effect,
     ) -> Result<(), SessionError> {
-        let now = host.store().now(|| SystemClock.now());
+        let now = Visit::now(host);
         host.sessions(&self.budget).mark(scope, effect, now)
     }
 
@@ -164,15 +170,22 @@ impl Visit {
         host: &VirtualHost,
         beginning: &Beginning<'_>,
     ) -> Result<(), SessionError> {
-        let (sessions, now) = (host.sessions(&self.budget), host.store().now(|| SystemClock.now()));
+        let (sessions, now) = (host.sessions(&self.budget), Visit::now(host));
         let begun = match *beginning {
-            Beginning::Supersede { old, payload, vouched } => {
-                let fresh_under = if vouched { self.stamp.as_millis() } else { old.payload().fresh_under };
-                sessions.supersede(old, &Payload { fresh_under, ..payload.clone() }, now)?
+            Beginning::Supersede { old, payload, news } => {
+                let mut payload = payload.clone();
+                if news != News::Data {
+                    payload.fresh_under = self.stamp.as_millis();
+                }
+                if news == News::Login {
+                    payload.auth_time = now.as_millis();
+                }
+                sessions.supersede(old, &payload, now)?
             }
             Beginning::Anew { payload, probation } => {
                 let stamp = self.stamp.as_millis();
-                let payload = Payload { born_under: stamp, fresh_under: stamp, ..payload.clone() };
+                let auth_time = now.as_millis();
+                let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
                 sessions.begin(&payload, probation, now)?
             }
         };
@@ -209,7 +222,7 @@ impl Visit {
         host: &VirtualHost,
         reason: Reason,
     ) -> Result<(), Arc<SessionError>> {
-        let (sessions, now) = (host.sessions(&self.budget), host.store().now(|| SystemClock.now()));
+        let (sessions, now) = (host.sessions(&self.budget), Visit::now(host));
         if let Known::Found(session) = self.session(r, host) {
             sessions.end(&session, reason, now)?;
         }
@@ -288,9 +301,20 @@ pub(super) enum Beginning<'a> {
         old: &'a Session,
         /// What the new one says.
         payload: &'a Payload,
-        /// Whether somebody vouched for the user anew.
-        vouched: bool,
+        /// What is new about it.
+        news: News,
     },
+}
+
+/// Why a session takes the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It keeps other data.
+    Data,
+    /// The user's rights were evaluated anew.
+    Rights,
+    /// Somebody vouched for the user anew.
+    Login,
 }
 
 /// Takes the cookie out of each request, before any other module sees it.
@@ -298,6 +322,8 @@ pub(super) struct TakeCookie;
 
 impl RequestHook for TakeCookie {
     fn run(r: Request<'_>) -> Outcome {
+        let config = server_config::<SessionCluster>(r.server());
+        export::scrub(r, &config.exported);
         if r.headers_in().get(c"Cookie").is_some() {
             Visit::of(r);
         }

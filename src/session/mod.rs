@@ -5,9 +5,11 @@
 pub mod cookie;
 pub mod csrf;
 pub mod id;
+pub mod order;
 pub mod payload;
 pub mod policy;
 pub mod realm;
 pub mod redirect;
+pub mod rights;
 pub mod scope;
 pub mod sessions;

@@ -1,6 +1,7 @@
 //! What a session says: who logged in, by what means, and the attributes kept with it. Written once at login,
 //! sealed, never changed. The wire form is postcard's, behind a version byte; unknown versions are refused.
 
+use super::rights::Rights;
 use serde::{Deserialize, Serialize};
 
 /// The facts of a session. An anonymous session (one that an application began without a login) has no principal.
@@ -12,8 +13,10 @@ pub struct Payload {
     pub entries: Vec<Entry>,
     /// Key of the first session of the line, if this one supersedes another: its tombstone ends the whole line.
     pub origin: Option<[u8; 32]>,
-    /// Groups that the user was found to be in at the login: names of scopes.
-    pub groups: Vec<String>,
+    /// What the user was found to be and to have.
+    pub rights: Rights,
+    /// When the user last proved who they are, ms since 1970.
+    pub auth_time: u64,
     /// The highest stamp of a mark when the session began, ms: later marks of its scopes end it.
     pub born_under: u64,
     /// The same for marks that have it refreshed.
@@ -72,7 +75,7 @@ impl Means {
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Payload {
     /// The wire form.
@@ -123,7 +126,8 @@ mod tests {
             }),
             entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
             origin: Some([9; 32]),
-            groups: vec!["staff".into()],
+            rights: Rights { grants: vec!["staff".into()], ..Rights::default() },
+            auth_time: 1_700_000_000_000,
             born_under: 1_700_000_000_000,
             fresh_under: 1_700_000_000_001,
         }
@@ -135,8 +139,8 @@ mod tests {
         assert_eq!(Payload::decode(&bytes), Ok(alice()));
         bytes.push(0);
         assert_eq!(Payload::decode(&bytes), Err(PayloadError::Malformed));
-        bytes[0] = 2;
-        assert_eq!(Payload::decode(&bytes), Err(PayloadError::Version(2)));
+        bytes[0] = 99;
+        assert_eq!(Payload::decode(&bytes), Err(PayloadError::Version(99)));
         assert_eq!(Payload::decode(&[]), Err(PayloadError::Malformed));
     }
 

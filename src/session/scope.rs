@@ -15,7 +15,7 @@ pub enum Scope<'a> {
     Realm,
     /// The sessions of a user of the realm.
     User(&'a str),
-    /// The sessions of the realm whose login found the user to be in a group.
+    /// The sessions of the realm whose user was granted something: see [`super::rights::Rights::grants`].
     Group(&'a str),
 }
 
@@ -60,7 +60,7 @@ impl Scope<'_> {
     /// The scopes that a session belongs to.
     pub fn of(payload: &Payload) -> impl Iterator<Item = Scope<'_>> {
         let user = payload.principal.iter().map(|principal| Scope::User(&principal.user));
-        let groups = payload.groups.iter().map(|group| Scope::Group(group));
+        let groups = payload.rights.grants.iter().map(|grant| Scope::Group(grant));
         [Scope::All, Scope::Realm].into_iter().chain(user).chain(groups)
     }
 }

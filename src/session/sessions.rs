@@ -306,6 +306,12 @@ impl Session {
         self.deadline
     }
 
+    /// Whether another has taken its place, and it only answers for the grace.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.superseded
+    }
+
     /// Its idle timeout.
     #[must_use]
     pub fn idle(&self) -> Duration {
@@ -530,7 +536,8 @@ mod tests {
             (Scope::Group("staff"), [false, true]),
         ] {
             with_sessions(|sessions| {
-                let bob = Payload { groups: vec!["staff".into()], ..of("bob") };
+                let mut bob = of("bob");
+                bob.rights.grants.push("staff".into());
                 let born = [alice(), bob].map(|p| sessions.begin(&p, false, START).unwrap().session);
                 sessions.mark(scope, Effect::Refresh, after(1)).unwrap();
                 assert!(born.iter().all(|session| resume(sessions, session.id(), 1).is_ok()), "not an end");

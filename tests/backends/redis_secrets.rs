@@ -8,6 +8,7 @@ use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::payload::{Entry, Means, Payload, Principal};
 use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::realm::Realm;
+use mod_session_cluster::session::rights::Rights;
 use mod_session_cluster::session::scope::{Effect, Scope};
 use mod_session_cluster::session::sessions::Sessions;
 use mod_session_cluster::store::l1::{Geometry, ProcessLock, Table};
@@ -174,7 +175,7 @@ fn a_dump_of_redis_tells_nothing_of_a_visitor() {
     let payload = Payload {
         principal: Some(Principal { user: "alice-of-wonderland".into(), means }),
         entries: vec![Entry { name: "entry-name".into(), value: b"entry-value".into() }],
-        groups: vec!["group-of-hatters".into()],
+        rights: Rights { grants: vec!["group-of-hatters".into()], ..Rights::default() },
         born_under: store.birth_stamp().as_millis(),
         ..Payload::default()
     };

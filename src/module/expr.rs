@@ -1,0 +1,29 @@
+//! `%{SESSION:name}` in httpd's expressions, and the list `SESSION('name')` after `-in`.
+
+use super::rights::{self, FACTS, Here};
+use crate::ffi::ap_expr::ExprFunction;
+use crate::ffi::httpd::Request;
+use crate::session::rights::{SEPARATOR, is_name};
+
+pub(super) struct SessionFunction;
+
+impl ExprFunction for SessionFunction {
+    const NAME: &str = "SESSION";
+    const SEPARATOR: &[u8] = SEPARATOR;
+
+    fn check(arg: &str) -> Result<(), String> {
+        if is_name(arg) || FACTS.contains(&arg) {
+            Ok(())
+        } else {
+            Err(format!("SESSION: '{arg}' cannot be the name of an attribute: write letters, digits, - _ ."))
+        }
+    }
+
+    fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String> {
+        match rights::here(r) {
+            Here::Session(session) => Ok(rights::values(&session, arg)),
+            Here::Nobody => Ok(Vec::new()),
+            Here::Unavailable(error) => Err(error.to_string()),
+        }
+    }
+}
