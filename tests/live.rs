@@ -7,12 +7,14 @@ mod harness;
 
 mod live {
     mod adopt;
+    mod backend;
     mod conf;
     mod connection;
     mod cookies;
     mod deaths;
     mod directives;
     mod door;
+    mod export;
     mod lock_free;
     mod login;
     mod logout;

@@ -112,7 +112,7 @@ impl Requirement {
         // SAFETY: null, or the table that a module registered under this group, hence an authz_provider.
         let Some(functions) = (unsafe { provider.as_ref() }) else {
             return Err(format!(
-                "there is no authz provider '{name}': load its module (mod_authz_{name}?) before this line"
+                "there is no authz provider '{name}': load the module that has it before this line"
             ));
         };
         let mut parsed = std::ptr::null();

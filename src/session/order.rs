@@ -36,7 +36,7 @@ pub enum OrderError {
     /// A user name that is empty, too long or not plain text, or a second one.
     #[error("its user name is not one line of text")]
     User,
-    /// A percent sign without two digits, or a NUL.
+    /// A percent sign without two digits, a NUL, or something that should have been encoded.
     #[error("its percent-encoding is wrong")]
     Encoding,
 }
@@ -132,6 +132,8 @@ fn decode(text: &[u8]) -> Result<Vec<u8>, OrderError> {
     while let Some(&byte) = bytes.next() {
         decoded.push(match byte {
             b'+' => b' ',
+            // Two headers of one name become one with a comma; whoever encodes at all encodes these.
+            b',' | ..=b' ' | b'\x7f' => return Err(OrderError::Encoding),
             b'%' => (digit(bytes.next())? * 16 + digit(bytes.next())?) as u8,
             byte => byte,
         });
@@ -177,6 +179,8 @@ mod tests {
             "a=x%00y",
             "gr%0aant=x",
             "grant=a b",
+            "grant=a+b",
+            "a=1, b=2",
             "grant=",
             "9a=1",
             "a b=1",
