@@ -46,6 +46,12 @@ impl Form {
         Ok(Form(form))
     }
 
+    /// All fields, in their order.
+    #[must_use]
+    pub fn fields(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// The first value of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -29,6 +29,8 @@ impl Status {
     pub const UNSUPPORTED_MEDIA_TYPE: Status = Status(415);
     /// 422 Unprocessable Content.
     pub const UNPROCESSABLE: Status = Status(422);
+    /// 429 Too Many Requests.
+    pub const TOO_MANY_REQUESTS: Status = Status(429);
     /// 500 Internal Server Error.
     pub const INTERNAL: Status = Status(500);
     /// 503 Service Unavailable.
@@ -191,6 +193,20 @@ impl<'r> Request<'r> {
     pub fn unparsed_uri(self) -> &'r str {
         // SAFETY: the request is live; the address is a C string in its pool.
         unsafe { strings::text(self.record().unparsed_uri) }.unwrap_or_default()
+    }
+
+    /// The file that httpd found for it.
+    #[must_use]
+    pub fn filename(self) -> Option<&'r str> {
+        // SAFETY: the request is live; the name is null or a C string in its pool.
+        unsafe { strings::text(self.record().filename) }
+    }
+
+    /// The client's address: the browser's own where mod_remoteip knows the proxies before us.
+    #[must_use]
+    pub fn client_address(self) -> &'r str {
+        // SAFETY: the request is live; the address is null or a C string.
+        unsafe { strings::text(self.record().useragent_ip) }.unwrap_or_default()
     }
 
     /// The path, decoded.

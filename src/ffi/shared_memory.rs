@@ -69,6 +69,32 @@ struct Retained {
 const KEY: *const std::ffi::c_char = c"mod_session_cluster.table".as_ptr();
 const ABI: u64 = 0x5343_0001;
 
+/// Shared counters, all zero at the first start and kept over restarts.
+///
+/// # Errors
+/// As [`anonymous`].
+pub fn counters(server: Server<'_>, words: usize) -> Result<&'static [AtomicU64], String> {
+    const KEY: *const std::ffi::c_char = c"mod_session_cluster.counters".as_ptr();
+    #[repr(C)]
+    struct Counters {
+        base: *const AtomicU64,
+        words: usize,
+    }
+    // SAFETY: the key is a C string.
+    let found = unsafe { sys::ap_retained_data_get(KEY) }.cast::<Counters>();
+    // SAFETY: null, or what was written below, by any build.
+    if let Some(found) = unsafe { found.as_ref() }.filter(|found| found.words == words) {
+        // SAFETY: the very words of `anonymous`, which are mapped for the life of the process.
+        return Ok(unsafe { std::slice::from_raw_parts(found.base, found.words) });
+    }
+    let fresh = anonymous(server, words * 8)?;
+    // SAFETY: the key is a C string; httpd allocates that many zeroed bytes in the process pool.
+    let place = unsafe { sys::ap_retained_data_create(KEY, size_of::<Counters>()) }.cast::<Counters>();
+    // SAFETY: memory of that size, aligned to 8 by APR.
+    unsafe { place.write(Counters { base: fresh.as_ptr(), words }) };
+    Ok(fresh)
+}
+
 /// Gives `file` its blocks, or leaves it as it was. Looks at the free space first: trying would fill the disk for a
 /// moment, to everybody's harm.
 fn preallocate(file: &File, bytes: usize) -> io::Result<()> {

@@ -4,7 +4,7 @@
 use super::SessionCluster;
 use super::answer;
 use super::login::is_cross_site;
-use super::page;
+use super::page::{self, Administered};
 use super::visit::Visit;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body};
@@ -22,7 +22,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         return Outcome::Answer(Status::FORBIDDEN);
     };
     match r.method() {
-        "GET" | "HEAD" => return page::admin(r, None),
+        "GET" | "HEAD" => return page::admin(r, &Administered::Nothing),
         "POST" if is_cross_site(r) => {
             discard_body(r);
             return Outcome::Answer(Status::FORBIDDEN);
@@ -34,13 +34,13 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         Ok(form) => form,
         Err(status) => return Outcome::Answer(status),
     };
-    let Some((scope, effect)) = asked(&form) else { return Outcome::Answer(Status::BAD_REQUEST) };
+    let Some((scope, effect)) = asked(&form) else { return page::admin(r, &Administered::Wrong) };
     if let Err(error) = visit.mark(host, scope, effect) {
         return answer::not_done(r, &error);
     }
     let done = format!("{} of {}: done.", words_for(effect), scope);
     http_log::request::<SessionCluster>(r, Level::Notice, || format!("SC0304: {admin}: {done}"));
-    page::admin(r, Some(&done))
+    page::admin(r, &Administered::Done(&done))
 }
 
 fn asked(form: &Form) -> Option<(Scope<'_>, Effect)> {

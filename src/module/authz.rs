@@ -1,14 +1,13 @@
 //! `Require session`, `session-grant`, `session-attribute` and `session-age`: rights that the session holds, asked of
 //! nobody else. Where the answer is no for want of a login or of a recent one, the login page is what a browser gets.
 
-use super::SessionCluster;
-use super::rights::{self, FACTS, Here, LACKING};
-use crate::ffi::http_config::{dir_config, duration};
-use crate::ffi::http_request::answer_with;
+use super::refusal;
+use super::rights::{self, FACTS, Here};
+use super::visit::Visit;
+use crate::clock::Timestamp;
+use crate::ffi::http_config::duration;
 use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::{AuthzRule, Ruling};
-use crate::module::visit::Visit;
-use crate::session::csrf::wants_page;
 use crate::session::payload::Means;
 use crate::session::rights::is_name;
 use crate::session::sessions::Session;
@@ -127,12 +126,15 @@ impl AuthzRule for Recent {
     fn rule(r: Request<'_>, limit: &Duration) -> Ruling {
         let ruling = rule(r, |session| {
             Visit::of(r).is_some_and(|(_, host)| {
-                let proven = crate::clock::Timestamp::from_millis(session.payload().auth_time);
+                let proven = Timestamp::from_millis(session.payload().auth_time);
                 Visit::now(host).since(proven) < *limit
             })
         });
         if ruling == Ruling::Denied {
-            offer_login(r);
+            let own = r.auth_type().is_some_and(|auth_type| auth_type.eq_ignore_ascii_case(Means::OWN));
+            if own {
+                refusal::show_login(r);
+            }
         }
         ruling
     }
@@ -148,21 +150,5 @@ fn rule(r: Request<'_>, says: impl FnOnce(&Session) -> bool) -> Ruling {
         Here::Session(session) if says(&session) => Ruling::Granted,
         Here::Session(_) | Here::Nobody => Ruling::Denied,
         Here::Unavailable(_) => Ruling::Failed,
-    }
-}
-
-/// Has a browser that wants a page get the login page instead of a bare refusal, and from there back here.
-fn offer_login(r: Request<'_>) {
-    let own = r.auth_type().is_some_and(|auth_type| auth_type.eq_ignore_ascii_case(Means::OWN));
-    let headers = r.first().headers_in();
-    let page = wants_page(
-        r.first().method(),
-        headers.get_text(c"Sec-Fetch-Mode"),
-        headers.get_text(c"Accept"),
-        headers.get_text(c"X-Requested-With"),
-    );
-    let login = dir_config::<SessionCluster>(r).login.get();
-    if let Some(login) = login.filter(|login| own && page && login.starts_with('/') && !r.is_subrequest()) {
-        LACKING.into_iter().for_each(|status| answer_with(r, status, login));
     }
 }

@@ -9,6 +9,7 @@ use crate::ffi::mod_auth::AuthnProvider;
 use crate::session::cookie::CookieSpec;
 use crate::session::policy::Policy;
 use crate::session::redirect::ReturnTo;
+use crate::store::throttle::Limit;
 use crate::store::tiers::Outage;
 use once_cell::sync::OnceCell;
 use std::ffi::CString;
@@ -158,6 +159,12 @@ pub struct DirConfig {
     pub rights_age: Setting<Duration>,
     /// `SessionClusterExport`: what programs and backends are told.
     pub exports: Setting<Arc<Vec<Export>>>,
+    /// `SessionClusterThrottle`: how many logins may fail; `None` for any number.
+    pub throttle: Setting<Option<Limit>>,
+    /// `SessionClusterTemplate`: the address of the administrator's own page.
+    pub template: Setting<Arc<str>>,
+    /// `SessionClusterText`: texts of the pages, by name.
+    pub texts: Setting<Arc<Vec<(String, String)>>>,
     /// `SessionClusterBackend`: an application's answer may begin, supersede or end a session.
     pub backend: Setting<bool>,
 }
@@ -173,6 +180,9 @@ impl Config for DirConfig {
             questions: Setting::merge(&outer.questions, &inner.questions),
             rights_age: Setting::merge(&outer.rights_age, &inner.rights_age),
             exports: Setting::merge(&outer.exports, &inner.exports),
+            throttle: Setting::merge(&outer.throttle, &inner.throttle),
+            template: Setting::merge(&outer.template, &inner.template),
+            texts: Setting::merge(&outer.texts, &inner.texts),
             backend: Setting::merge(&outer.backend, &inner.backend),
         }
     }
@@ -189,6 +199,9 @@ impl Config for DirConfig {
                 questions: Setting::Unset,
                 rights_age: Setting::Unset,
                 exports: Setting::Unset,
+                throttle: Setting::Unset,
+                template: Setting::Unset,
+                texts: Setting::Unset,
                 backend: Setting::Unset,
             }
         )

@@ -5,6 +5,7 @@ use super::SessionCluster;
 use super::config::{DirConfig, ServerConfig, TableSpec};
 use super::export::{Export, Kind};
 use super::rights::{FACTS, Grant, Questions, Value};
+use super::template::TEXTS;
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
 use crate::ffi::mod_auth::{AuthnProvider, Requirement};
@@ -13,6 +14,7 @@ use crate::session::redirect::ReturnTo;
 use crate::session::rights::{Rights, is_name};
 use crate::store::l1::Geometry;
 use crate::store::l2::redis::RedisConfig;
+use crate::store::throttle::Limit;
 use crate::store::tiers::Outage;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -134,6 +136,27 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         set: set_return_to,
     },
     Directive {
+        name: c"SessionClusterThrottle",
+        scope: Scope::Directory,
+        arity: (1, 2),
+        help: c"NUMBER TIME | Off: so many logins of a name from an address may fail in that time; default: 10 5m",
+        set: set_throttle,
+    },
+    Directive {
+        name: c"SessionClusterTemplate",
+        scope: Scope::Directory,
+        arity: (1, 1),
+        help: c"ADDRESS: a page of this server that is the template of the login and other pages, in any language it has",
+        set: set_template,
+    },
+    Directive {
+        name: c"SessionClusterText",
+        scope: Scope::Directory,
+        arity: (2, 2),
+        help: c"NAME TEXT: another text for the login and other pages, such as: sign_in \"Anmelden\"",
+        set: set_text,
+    },
+    Directive {
         name: c"SessionClusterGrant",
         scope: Scope::Directory,
         arity: (2, 64),
@@ -171,7 +194,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<22> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<25> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -317,6 +340,45 @@ fn set_authn(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) ->
 fn set_return_to(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     let prefixes = ReturnTo::new(args.values()).map_err(|e| e.to_string())?;
     dir.return_to = Setting::Set(Arc::new(prefixes));
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_throttle(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let limit = match args.values() {
+        [word] if word.eq_ignore_ascii_case("off") => None,
+        [number, time] => {
+            let failures = number.parse().ok().filter(|number| (1..=10_000).contains(number));
+            let failures = failures.ok_or_else(|| format!("'{number}' is out of range: write 1 to 10000"))?;
+            Some(Limit { failures, within: args.duration(time)? })
+        }
+        _ => return Err("write a number and a time, such as '10 5m', or 'Off'".into()),
+    };
+    dir.throttle = Setting::Set(limit);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_template(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let address = args.first();
+    if !address.starts_with('/') || address.starts_with("//") || address.contains(char::is_control) {
+        return Err(format!("'{address}' is no address of this server: write a path, such as /pages/login"));
+    }
+    dir.template = Setting::Set(address.into());
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_text(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let [name, text] = args.values() else { return Err("write a name and a text".into()) };
+    if !TEXTS.iter().any(|(known, _)| known == name) {
+        let names: Vec<&str> = TEXTS.iter().map(|(known, _)| *known).collect();
+        return Err(format!("there is no text '{name}': write one of {}", names.join(" ")));
+    }
+    let mut texts = dir.texts.get().map(|texts| texts.as_ref().clone()).unwrap_or_default();
+    texts.retain(|(known, _)| known != name);
+    texts.push(((*name).to_owned(), (*text).to_owned()));
+    dir.texts = Setting::Set(Arc::new(texts));
     server.in_use = true;
     Ok(())
 }

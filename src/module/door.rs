@@ -3,6 +3,7 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::refusal::refuse;
 use super::rights::{self, Fresh};
 use super::runtime::VirtualHost;
 use super::visit::{Known, Visit};
@@ -10,9 +11,7 @@ use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::session::csrf::wants_page;
 use crate::session::payload::{Means, Principal};
-use crate::session::redirect::encode_query;
 use crate::session::sessions::Session;
 use std::sync::Arc;
 
@@ -81,36 +80,4 @@ fn other_login(r: Request<'_>) -> Outcome {
         )
     });
     Outcome::Answer(Status::FORBIDDEN)
-}
-
-/// Sends a browser that wants a page to the login, and tells everybody else that a login is needed.
-fn refuse(r: Request<'_>) -> Outcome {
-    let headers = r.first().headers_in();
-    let page = wants_page(
-        r.first().method(),
-        headers.get_text(c"Sec-Fetch-Mode"),
-        headers.get_text(c"Accept"),
-        headers.get_text(c"X-Requested-With"),
-    );
-    r.err_headers_out().set(c"Cache-Control", "no-store");
-    let login = dir_config::<SessionCluster>(r).login.get();
-    // A subrequest asks whether the visitor may see a page: a listing shows what may be seen.
-    if let Some(login) = login.filter(|_| page && !r.is_subrequest()) {
-        if login.split('?').next() == Some(r.first().path()) {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                "SC0210: the login page is behind the door that it opens: add 'Require all granted' to its location".into()
-            });
-            return Outcome::Answer(Status::FORBIDDEN);
-        }
-        let mark = if login.contains('?') { '&' } else { '?' };
-        let location = format!("{login}{mark}to={}", encode_query(r.first().unparsed_uri()));
-        r.err_headers_out().set(c"Location", &location);
-        return Outcome::Answer(Status::SEE_OTHER);
-    }
-    let challenge = match r.auth_name() {
-        Some(name) => format!("Session realm=\"{}\"", name.replace(['"', '\\'], "")),
-        None => "Session".into(),
-    };
-    r.err_headers_out().set(c"WWW-Authenticate", &challenge);
-    Outcome::Answer(Status::UNAUTHORIZED)
 }

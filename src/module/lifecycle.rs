@@ -42,8 +42,10 @@ impl hooks::Lifecycle for Lifecycle {
             .collect();
         let cluster = cluster::open(main, &server_config::<SessionCluster>(main).cluster, &hosts)?;
         let store = Arc::new(runtime::behind(table, before, cluster));
+        let throttle = Arc::new(runtime::open_throttle(main)?);
         for (server, config) in hosts {
-            config.host.get_or_try_init(|| VirtualHost::new(Arc::clone(&store), server, config))?;
+            let (store, throttle) = (Arc::clone(&store), Arc::clone(&throttle));
+            config.host.get_or_try_init(|| VirtualHost::new(store, throttle, server, config))?;
         }
         Ok(())
     }

@@ -4,24 +4,33 @@
 use super::SessionCluster;
 use super::answer;
 use super::page::{self, LoginForm, Refused};
+use super::refusal;
 use super::rights::{self, Evaluated};
+use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, Visit};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
-use crate::ffi::http_protocol::{Form, discard_body};
+use crate::ffi::http_protocol::{Form, discard_body, send};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
 use crate::session::csrf::cross_site_post;
+use crate::session::form;
 use crate::session::payload::{Payload, Principal};
 use crate::session::redirect::ReturnTo;
+use crate::store::throttle::{Limit, Throttle};
 use crate::store::tombstone::Reason;
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 use std::borrow::Cow;
 use std::ffi::CString;
+use std::time::Duration;
 
 /// Bounds of a form: fields, and bytes of names and values in all.
 const FORM_FIELDS: usize = 16;
-const FORM_BYTES: usize = 16 << 10;
+const FORM_BYTES: usize = (16 << 10) + 3 * refusal::KEPT_BYTES;
+/// Logins that may fail where `SessionClusterThrottle` says nothing.
+const DEFAULT_LIMIT: Limit = Limit { failures: 10, within: Duration::from_secs(300) };
 /// The longest user name, in bytes.
 const USER_BYTES: usize = 255;
 
@@ -35,13 +44,29 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
 
 fn show(r: Request<'_>) -> Outcome {
     let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-    let reason = match visit.session(r, host) {
-        Known::Absent(reason) => reason,
-        Known::Found(_) => None,
-        Known::Unavailable(error) => return answer::not_done(r, &error),
+    let known = visit.session(r, host);
+    let (reason, signed_in) = match &known {
+        Known::Absent(reason) => (*reason, None),
+        Known::Found(session) => (None, session.payload().principal.as_ref()),
+        Known::Unavailable(error) => return answer::not_done(r, error),
     };
-    let to = return_address(r);
-    page::login(r, &LoginForm { to: to.as_deref(), reason, ..LoginForm::default() })
+    // Standing in for a refusal, to a program.
+    if r.parent().is_some() && !refusal::is_page(r) && !refusal::is_form(r) {
+        let reason = reason.map(|reason| reason.as_str());
+        let body = json!({ "error": "login_required", "login": r.path(), "reason": reason });
+        r.err_headers_out().set(c"Cache-Control", "no-store");
+        send(r, None, c"application/json", &format!("{body}\n"));
+        return Outcome::Ok;
+    }
+    let (to, body) = (return_address(r), visit.kept_form());
+    let form = LoginForm {
+        to: to.as_deref(),
+        body: body.as_deref(),
+        reason,
+        signed_in: signed_in.map(|principal| principal.user.as_str()),
+        ..LoginForm::default()
+    };
+    page::login(r, &form)
 }
 
 fn log_in(r: Request<'_>) -> Outcome {
@@ -54,43 +79,53 @@ fn log_in(r: Request<'_>) -> Outcome {
         Ok(form) => form,
         Err(status) => return Outcome::Answer(status),
     };
-    let (user, password) = (form.get("httpd_username"), form.get("httpd_password"));
-    let Some((user, password)) = user.zip(password) else { return Outcome::Answer(Status::BAD_REQUEST) };
-    let clean = |text: &str| !text.contains(char::is_control);
-    if !clean(user)
-        || user.is_empty()
-        || user.len() > USER_BYTES
-        || !clean(form.get("httpd_location").unwrap_or_default())
-    {
-        return Outcome::Answer(Status::BAD_REQUEST);
+    let clean = |name: &str| form.get(name).filter(|text| !text.contains(char::is_control));
+    let (to, body) = (clean("httpd_location"), clean("httpd_body"));
+    let again = |user: Option<&str>, refused: Refused| {
+        page::login(r, &LoginForm { user, to, body, refused: Some(refused), ..LoginForm::default() })
+    };
+    let user = clean("httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()));
+    let password = form.get("httpd_password").and_then(|password| CString::new(password).ok());
+    let malformed = form.get("httpd_location") != to;
+    let Some((user, password)) = user.zip(password).filter(|_| !malformed) else {
+        return again(None, Refused::Malformed);
+    };
+    let attempts = Attempts::of(r, host, user);
+    if let Some(wait) = attempts.wait() {
+        http_log::request::<SessionCluster>(r, Level::Info, || {
+            format!(
+                "SC0313: login of '{user}' was not looked at: too many have failed; {} s to wait",
+                wait.as_secs()
+            )
+        });
+        r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
+        return again(Some(user), Refused::Throttled);
     }
-    let Ok(password) = CString::new(password) else { return Outcome::Answer(Status::BAD_REQUEST) };
-
-    let to = form.get("httpd_location");
     match check(r, user, &password) {
-        Verdict::Granted => {}
+        Verdict::Granted => attempts.forgive(),
         Verdict::Failed => return Outcome::Answer(Status::INTERNAL),
         Verdict::Denied | Verdict::UnknownUser => {
+            attempts.count();
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 format!("SC0301: login of '{user}' was refused")
             });
-            let form = LoginForm { user: Some(user), to, refused: Some(Refused::Password), reason: None };
-            return page::login(r, &form);
+            return again(Some(user), Refused::Password);
         }
     }
     // What the provider made of the name goes for all that follows: LDAP may know the user by another one.
-    let user = r.user().filter(|user| clean(user) && !user.is_empty()).unwrap_or(user);
+    let user = r.user().filter(|user| !user.is_empty() && !user.contains(char::is_control)).unwrap_or(user);
     let rights = match rights::evaluate(r, &rights::of_login(r), true, host) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 format!("SC0308: login of '{user}' was refused: 'login' is not granted")
             });
-            let form = LoginForm { user: Some(user), to, refused: Some(Refused::NotAllowed), reason: None };
-            return page::login(r, &form);
+            r.claim_user(None);
+            return again(Some(user), Refused::NotAllowed);
         }
         Evaluated::Failed(why) => {
             answer::log_rights_failure(r, &why);
+            r.claim_user(None);
             return page::try_again(r);
         }
     };
@@ -103,7 +138,64 @@ fn log_in(r: Request<'_>) -> Outcome {
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
         return answer::not_done(r, &error);
     }
-    page::see_other(r, &target(r, to))
+    let next = target(r, to);
+    match body.and_then(form::decode).filter(|_| to == Some(next.as_str())) {
+        Some(fields) => page::resume(r, &next, &fields),
+        None => page::see_other(r, &next),
+    }
+}
+
+/// The failed logins of a name from an address, of the name, and from the address.
+struct Attempts<'a> {
+    throttle: &'a Throttle<'static>,
+    counters: Vec<(String, Limit)>,
+    now: Timestamp,
+}
+
+impl<'a> Attempts<'a> {
+    /// How many more may fail for all names of an address, or from all addresses for a name: many share an address, and
+    /// nobody must be able to lock somebody else out with a few attempts.
+    const MANY: u32 = 10;
+
+    fn of(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Self {
+        let limit = dir_config::<SessionCluster>(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
+        let address = network(r.client_address());
+        let counters = limit.map_or_else(Vec::new, |limit| {
+            let many = limit.times(Self::MANY);
+            vec![
+                (format!("{user}\0{address}"), limit),
+                (format!("{user}\0"), many),
+                (format!("\0{address}"), many),
+            ]
+        });
+        Attempts { throttle: host.throttle(), counters, now: SystemClock.now() }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        let wait = |(who, limit): &(String, Limit)| self.throttle.wait(who.as_bytes(), *limit, self.now);
+        self.counters.iter().map(wait).max().filter(|wait| !wait.is_zero())
+    }
+
+    fn count(&self) {
+        self.counters.iter().for_each(|(who, limit)| self.throttle.count(who.as_bytes(), *limit, self.now));
+    }
+
+    fn forgive(&self) {
+        if let Some((who, _)) = self.counters.first() {
+            self.throttle.forgive(who.as_bytes());
+        }
+    }
+}
+
+/// What counts as one address: with IPv6, the network that a customer gets.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(std::net::IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
 }
 
 /// Asks the providers in turn, until one knows the user.

@@ -7,6 +7,7 @@ use super::page;
 use super::visit::{Known, Visit};
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::session::scope::{Effect, Scope};
 use crate::store::tombstone::Reason;
 
 pub(super) fn handle(r: Request<'_>) -> Outcome {
@@ -15,8 +16,11 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         "GET" | "HEAD" => {
             let to = return_address(r);
             match visit.session(r, host) {
-                Known::Found(_) => page::confirm_logout(r, to.as_deref()),
-                Known::Absent(_) => page::signed_out(r),
+                Known::Found(session) => {
+                    let user = session.payload().principal.as_ref().map(|principal| principal.user.as_str());
+                    page::confirm_logout(r, user, to.as_deref())
+                }
+                Known::Absent(_) => page::signed_out(r, &target(r, None)),
                 Known::Unavailable(error) => answer::not_done(r, &error),
             }
         }
@@ -33,12 +37,21 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
                 }
                 Err(status) => return Outcome::Answer(status),
             };
+            let everywhere = form.as_ref().is_some_and(|form| form.get("everywhere").is_some());
+            if let (true, Known::Found(session)) = (everywhere, visit.session(r, host))
+                && let Some(principal) = &session.payload().principal
+                && let Err(error) = visit.mark(host, Scope::User(&principal.user), Effect::End)
+            {
+                return answer::not_done(r, &error);
+            }
             if let Err(error) = visit.end(r, host, Reason::Logout) {
                 return answer::not_done(r, &error);
             }
+            // Browsers show pages that they left without asking for them again, whatever Cache-Control says.
+            r.err_headers_out().set(c"Clear-Site-Data", "\"cache\"");
             match form.as_ref().and_then(|form| form.get("httpd_location")) {
                 Some(to) => page::see_other(r, &target(r, Some(to))),
-                None => page::signed_out(r),
+                None => page::signed_out(r, &target(r, None)),
             }
         }
         _ => page::method_not_allowed(r),

@@ -1,8 +1,14 @@
-//! The pages that people see: short HTML that needs no script, loads nothing, and reads well on a phone and aloud.
+//! The pages that people see: short HTML that needs no script, loads nothing, and reads well on a phone and aloud. What
+//! they look like is in `pages/` and in [`super::template`].
 
+use super::SessionCluster;
+use super::template::{render, text_for};
+use crate::ffi::http_config::dir_config;
 use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::store::tombstone::Reason;
+use minijinja::context;
+use minijinja::value::Value;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Seconds after which a client may try again what the store could not do.
@@ -15,10 +21,14 @@ pub(super) struct LoginForm<'a> {
     pub(super) user: Option<&'a str>,
     /// Where to go after the login.
     pub(super) to: Option<&'a str>,
+    /// The form that was to be posted there, percent-encoded.
+    pub(super) body: Option<&'a str>,
     /// Why the login was refused, if it was.
     pub(super) refused: Option<Refused>,
     /// Why the last session ended.
     pub(super) reason: Option<Reason>,
+    /// Who is signed in already.
+    pub(super) signed_in: Option<&'a str>,
 }
 
 /// Why a login was refused.
@@ -28,77 +38,84 @@ pub(super) enum Refused {
     Password,
     /// They were right, and the user may not log in all the same.
     NotAllowed,
+    /// Too many logins have failed.
+    Throttled,
+    /// The form was not one that this page makes.
+    Malformed,
+}
+
+impl Refused {
+    fn status_and_text(self) -> (Status, &'static str) {
+        match self {
+            Refused::Password => (Status::UNPROCESSABLE, "wrong"),
+            Refused::NotAllowed => (Status::UNPROCESSABLE, "not_allowed"),
+            Refused::Throttled => (Status::TOO_MANY_REQUESTS, "throttled"),
+            Refused::Malformed => (Status::BAD_REQUEST, "wrong"),
+        }
+    }
 }
 
 /// Sends the login form.
 pub(super) fn login(r: Request<'_>, form: &LoginForm<'_>) -> Outcome {
-    let notice = match (form.refused, form.reason) {
-        (Some(refused), _) => {
-            let text = match refused {
-                Refused::Password => "The name or the password is wrong.",
-                Refused::NotAllowed => "This account cannot sign in here.",
-            };
-            format!("<p class=\"notice\" id=\"notice\" role=\"alert\">{text}</p>")
-        }
-        (None, Some(reason)) => format!("<p class=\"notice\" role=\"status\">{}</p>", explain(reason)),
-        (None, None) => String::new(),
+    let refused = form.refused.map(Refused::status_and_text);
+    let notice = match (form.reason, form.signed_in) {
+        (Some(reason), _) => Some(text_for(r, explain(reason))),
+        (None, Some(user)) => Some(format!("{} {user}.", text_for(r, "signed_in_as"))),
+        (None, None) => None,
     };
-    let invalid =
-        if form.refused.is_some() { " aria-invalid=\"true\" aria-describedby=\"notice\"" } else { "" };
-    let (user, to) = (escape(form.user.unwrap_or_default()), hidden_target(form.to));
-    let (status, action) = (form.refused.map(|_| Status::UNPROCESSABLE), action(r));
-    let body = format!(
-        "<h1>Sign in</h1>{notice}<form method=\"post\" action=\"{action}\">\
-         <label for=\"user\">User name</label>\
-         <input id=\"user\" name=\"httpd_username\" value=\"{user}\" autocomplete=\"username\" autocapitalize=\"none\" \
-         spellcheck=\"false\" maxlength=\"255\" required autofocus{invalid}>\
-         <label for=\"password\">Password</label>\
-         <input id=\"password\" name=\"httpd_password\" type=\"password\" autocomplete=\"current-password\" \
-         required{invalid}>{to}<button>Sign in</button></form>"
-    );
-    send_page(r, status, "Sign in", &body)
+    let more = context! {
+        user => form.user,
+        to => form.to,
+        body => form.body,
+        error => refused.map(|(_, text)| text_for(r, text)),
+        notice,
+    };
+    send_page(r, refused.map(|(status, _)| status), "login", "sign_in", more)
+}
+
+/// Says that the login is done, and asks whether to send what the visitor was sending before it.
+pub(super) fn resume(r: Request<'_>, to: &str, fields: &[(String, String)]) -> Outcome {
+    let fields: Value = fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
+    send_page(r, None, "resume", "resume", context! { to, fields })
 }
 
 /// Sends the question whether to log out.
-pub(super) fn confirm_logout(r: Request<'_>, to: Option<&str>) -> Outcome {
-    let (to, action) = (hidden_target(to), action(r));
-    let body = format!(
-        "<h1>Sign out?</h1><form method=\"post\" action=\"{action}\">{to}\
-         <button autofocus>Sign out</button></form>"
-    );
-    send_page(r, None, "Sign out", &body)
+pub(super) fn confirm_logout(r: Request<'_>, user: Option<&str>, to: Option<&str>) -> Outcome {
+    let notice = user.map(|user| format!("{} {user}.", text_for(r, "signed_in_as")));
+    send_page(r, None, "logout", "logout", context! { to, notice })
 }
 
 /// Says that there is no session any more.
-pub(super) fn signed_out(r: Request<'_>) -> Outcome {
-    send_page(r, None, "Signed out", "<h1>Signed out</h1><p>Your session here has ended.</p>")
+pub(super) fn signed_out(r: Request<'_>, next: &str) -> Outcome {
+    send_page(r, None, "signed_out", "signed_out", context! { to => next })
 }
 
 /// Says that a login or logout could not be done now, and was not.
 pub(super) fn try_again(r: Request<'_>) -> Outcome {
     r.err_headers_out().set(c"Retry-After", RETRY_AFTER);
-    let body = "<h1>One moment</h1><p>This could not be done just now. Nothing has changed. Please try again in a few \
-                seconds.</p>";
-    send_page(r, Some(Status::UNAVAILABLE), "One moment", body)
+    send_page(r, Some(Status::UNAVAILABLE), "try_again", "try_again", context! {})
 }
 
-/// Sends the form by which an administrator ends or refreshes sessions; `done` is what was just done.
-pub(super) fn admin(r: Request<'_>, done: Option<&str>) -> Outcome {
-    let notice = done
-        .map(|done| format!("<p class=\"notice\" role=\"status\">{}</p>", escape(done)))
-        .unwrap_or_default();
-    let action = action(r);
-    let body = format!(
-        "<h1>Sessions</h1>{notice}<form method=\"post\" action=\"{action}\">\
-         <label for=\"action\">What</label><select id=\"action\" name=\"action\">\
-         <option value=\"end\">end</option><option value=\"refresh\">ask again who they are</option></select>\
-         <label for=\"scope\">Whose</label><select id=\"scope\" name=\"scope\">\
-         <option value=\"user\">a user's</option><option value=\"group\">a group's</option>\
-         <option value=\"realm\">all of this site</option><option value=\"all\">all of the cluster</option></select>\
-         <label for=\"name\">Name of user or group</label><input id=\"name\" name=\"name\" maxlength=\"255\">\
-         <button>Do it</button></form>"
-    );
-    send_page(r, None, "Sessions", &body)
+/// What the form of the administrator's page came to.
+pub(super) enum Administered<'a> {
+    /// It is shown for the first time.
+    Nothing,
+    /// This was done.
+    Done(&'a str),
+    /// It was not filled in as it should be.
+    Wrong,
+}
+
+/// Sends the form by which an administrator ends or refreshes sessions.
+pub(super) fn admin(r: Request<'_>, so_far: &Administered<'_>) -> Outcome {
+    match *so_far {
+        Administered::Nothing => send_page(r, None, "admin", "admin", context! {}),
+        Administered::Done(done) => send_page(r, None, "admin", "admin", context! { notice => done }),
+        Administered::Wrong => {
+            let error = text_for(r, "admin_wrong");
+            send_page(r, Some(Status::BAD_REQUEST), "admin", "admin", context! { error })
+        }
+    }
 }
 
 /// Leads the browser on to `target`, with a GET.
@@ -116,83 +133,46 @@ pub(super) fn method_not_allowed(r: Request<'_>) -> Outcome {
 
 fn explain(reason: Reason) -> &'static str {
     match reason {
-        Reason::Logout => "You signed out.",
-        Reason::Idle => "You were signed out because you were away for a while.",
-        Reason::Lifetime => "You were signed out because you signed in long ago.",
-        Reason::Admin | Reason::Epoch => "You were signed out by the administrator.",
-        Reason::Superseded | Reason::Replaced | Reason::Evicted => "Please sign in again.",
+        Reason::Logout => "ended_logout",
+        Reason::Idle => "ended_idle",
+        Reason::Lifetime => "ended_lifetime",
+        Reason::Admin | Reason::Epoch => "ended_admin",
+        Reason::Superseded | Reason::Replaced | Reason::Evicted => "ended_other",
     }
 }
 
-/// Where a form is posted to: the handler itself, also where it stands in for another page as its `ErrorDocument`.
-fn action(r: Request<'_>) -> String {
+/// Where a form is posted to, if not to where the browser thinks it is: a page may stand in for another, as its
+/// `ErrorDocument`.
+fn action(r: Request<'_>) -> Option<String> {
     const PLAIN: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    utf8_percent_encode(r.path(), PLAIN).to_string()
+    r.parent().map(|_| utf8_percent_encode(r.path(), PLAIN).to_string())
 }
 
-fn hidden_target(to: Option<&str>) -> String {
-    to.map(|to| format!("<input type=\"hidden\" name=\"httpd_location\" value=\"{}\">", escape(to)))
-        .unwrap_or_default()
-}
-
-/// Text for HTML, in elements and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:1rem/1.5 system-ui,sans-serif;margin:0;padding:1rem;display:grid;place-items:center;min-height:90vh;\
-background:#f4f5f7;color:#1b1f24}\
-main{width:min(22rem,100%);box-sizing:border-box;background:#fff;padding:1.5rem;border-radius:.75rem;\
-border:1px solid #c9ced6}\
-h1{font-size:1.4rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem;font-weight:600}\
-input,select,button{font:inherit;width:100%;box-sizing:border-box;padding:.6rem .7rem;border-radius:.4rem;\
-border:1px solid #6b7480}\
-button{margin-top:1.25rem;background:#0b57d0;color:#fff;border-color:#0b57d0;font-weight:600;cursor:pointer}\
-:focus-visible{outline:3px solid #0b57d0;outline-offset:2px}\
-.notice{border-left:4px solid #b3261e;padding:.25rem .75rem;margin:0 0 1rem}\
-@media(prefers-color-scheme:dark){body{background:#14171a;color:#e6e8ea}main{background:#1e2226;border-color:#454c54}\
-input,select{background:#14171a;color:inherit;border-color:#8b949e}.notice{border-color:#f2b8b5}\
-:focus-visible{outline-color:#8ab4f8}}";
-
-fn send_page(r: Request<'_>, status: Option<Status>, title: &str, body: &str) -> Outcome {
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head>\n<body><main>{body}</main></body></html>\n"
-    );
+fn send_page(r: Request<'_>, status: Option<Status>, page: &str, title: &str, more: Value) -> Outcome {
+    let texts: Option<Value> = dir_config::<SessionCluster>(r)
+        .texts
+        .get()
+        .map(|texts| texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect());
+    let title = text_for(r, title);
+    let all = context! { page, title, action => action(r), texts, ..more };
+    let (html, own) = render(r, &all);
     // Where a Set-Cookie of this answer puts it as well, so that it is sent once.
     r.err_headers_out().set(c"Cache-Control", "no-store");
     let headers = r.headers_out();
-    headers.set(
-        c"Content-Security-Policy",
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    );
+    let policy = if own {
+        // Pictures, fonts, styles and scripts of the site itself.
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    } else {
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    };
+    if own {
+        headers.set(c"Vary", "Accept-Language");
+    }
+    headers.set(c"Content-Security-Policy", policy);
     headers.set(c"X-Content-Type-Options", "nosniff");
     headers.set(c"Referrer-Policy", "same-origin");
-    send(r, status, c"text/html; charset=utf-8", &page);
+    send(r, status, c"text/html; charset=utf-8", &html);
     Outcome::Ok
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_a_name_stays_text() {
-        assert_eq!(escape("<a href='x'>&\"é"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;é");
-    }
 }

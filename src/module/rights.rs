@@ -9,7 +9,7 @@ use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_request::Lookup;
-use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_auth::{Requirement, Ruling};
 use crate::session::payload::{Means, Payload};
 use crate::session::rights::{LOGIN, Rights, split};
@@ -254,6 +254,3 @@ pub(super) fn own_means(r: Request<'_>) -> Means {
     let auth_name = r.auth_name().map(std::borrow::Cow::into_owned);
     Means { auth_type: Means::OWN.into(), auth_name }
 }
-
-/// The status of a page whose visitor lacks a right.
-pub(super) const LACKING: [Status; 2] = [Status::UNAUTHORIZED, Status::FORBIDDEN];

@@ -15,6 +15,7 @@ use crate::session::sessions::Sessions;
 use crate::store::l1::{
     AttachError, Geometry, LockError, ProcessLock, Recovery, Table, TableError, WriteLock,
 };
+use crate::store::throttle::Throttle;
 use crate::store::tiers::{Budget, Cluster, Store};
 use crate::sync::{AtomicU64, Ordering};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -59,6 +60,7 @@ pub(super) type HostStore = Store<'static, HostLock>;
 /// What a virtual host needs to answer requests.
 pub struct VirtualHost {
     store: Arc<HostStore>,
+    throttle: Arc<Throttle<'static>>,
     patience: Duration,
     realm: Realm,
     policy: Policy,
@@ -72,6 +74,7 @@ impl VirtualHost {
     /// When the default cookie cannot be made, which does not happen.
     pub(super) fn new(
         store: Arc<HostStore>,
+        throttle: Arc<Throttle<'static>>,
         server: Server<'_>,
         config: &ServerConfig,
     ) -> Result<Self, String> {
@@ -82,7 +85,7 @@ impl VirtualHost {
             None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
         };
         let realm = Realm::new(&config.realm_name(server));
-        Ok(VirtualHost { store, patience, realm, policy, cookie })
+        Ok(VirtualHost { store, throttle, patience, realm, policy, cookie })
     }
 
     /// Its sessions, for a request with that budget.
@@ -105,6 +108,11 @@ impl VirtualHost {
         &self.store
     }
 
+    /// Who has to wait for their next login.
+    pub(super) fn throttle(&self) -> &Throttle<'static> {
+        &self.throttle
+    }
+
     /// Its realm.
     pub(super) fn realm(&self) -> &Realm {
         &self.realm
@@ -114,6 +122,19 @@ impl VirtualHost {
     pub(super) fn cookie(&self) -> &CookieSpec {
         &self.cookie
     }
+}
+
+/// The counters of failed logins, kept over restarts.
+///
+/// # Errors
+/// When the system has no memory or no randomness for them.
+pub(super) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, String> {
+    let words = shared_memory::counters(server, Throttle::WORDS).map_err(|e| format!("SC0117: {e}"))?;
+    let mut secret = [0; 4];
+    for word in &mut secret {
+        *word = getrandom::u64().map_err(|e| format!("SC0117: {e}"))?;
+    }
+    Ok(Throttle::new(words, secret))
 }
 
 /// Whether a table was in use by the configuration before this one.

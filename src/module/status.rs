@@ -1,7 +1,6 @@
 //! The section in mod_status's page: what the table holds and what happened to it, and the nodes of the cluster.
 
 use super::SessionCluster;
-use super::page::escape;
 use super::runtime::VirtualHost;
 use crate::clock::uptime;
 use crate::ffi::hooks::StatusHook;
@@ -11,6 +10,7 @@ use crate::ffi::httpd::Request;
 use crate::store::l1::Stats;
 use crate::store::l2::{NodeWord, Unavailable};
 use crate::store::tombstone::Reason;
+use minijinja::HtmlEscape;
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -75,7 +75,7 @@ fn write_nodes(text: &mut String, host: &VirtualHost, nodes: &[NodeWord]) {
     text.push_str("<table><tr><th>Node</th><th>Version</th><th>Heard</th><th>Settings</th></tr>\n");
     for NodeWord { report, at } in nodes {
         let settings = if report.fingerprint == cluster.report.fingerprint { "the same" } else { "DIFFER" };
-        let (name, version) = (escape(&report.name), escape(&report.version));
+        let (name, version) = (HtmlEscape(&report.name), HtmlEscape(&report.version));
         let heard = now.since(*at).as_secs();
         let _ = writeln!(
             text,

@@ -32,6 +32,8 @@ pub struct Visit {
     remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
     known: RefCell<Option<Known>>,
+    /// The form that was sent before the login that it needs, encoded.
+    form: RefCell<Option<String>>,
     /// What it may yet spend waiting for the store of the cluster.
     budget: Budget,
     /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
@@ -68,6 +70,7 @@ impl Visit {
             ids: ArrayVec::new(),
             remembered: None,
             known: RefCell::new(None),
+            form: RefCell::new(None),
             budget: host.budget(),
             stamp: host.store().birth_stamp(),
         };
@@ -126,6 +129,16 @@ impl Visit {
         }
         *self.known.borrow_mut() = Some(known.clone());
         known
+    }
+
+    /// Keeps a form until the login page is made.
+    pub(super) fn keep_form(&self, form: String) {
+        *self.form.borrow_mut() = Some(form);
+    }
+
+    /// The form that was kept.
+    pub(super) fn kept_form(&self) -> Option<String> {
+        self.form.borrow_mut().take()
     }
 
     /// The time, as the sessions of this visit see it.

@@ -29,9 +29,21 @@ pub fn wants_page(
     accept: Option<&str>,
     requested_with: Option<&str>,
 ) -> bool {
-    if !matches!(method, "GET" | "HEAD") {
-        return false;
-    }
+    matches!(method, "GET" | "HEAD") && navigates(sec_fetch_mode, accept, requested_with)
+}
+
+/// The same for a `POST`: a form was sent, and a page is to come of it. It can only be repeated if its body is kept.
+#[must_use]
+pub fn wants_page_for_post(
+    method: &str,
+    sec_fetch_mode: Option<&str>,
+    accept: Option<&str>,
+    requested_with: Option<&str>,
+) -> bool {
+    method == "POST" && navigates(sec_fetch_mode, accept, requested_with)
+}
+
+fn navigates(sec_fetch_mode: Option<&str>, accept: Option<&str>, requested_with: Option<&str>) -> bool {
     match sec_fetch_mode {
         Some(mode) => mode == "navigate",
         None => requested_with.is_none() && accept.is_some_and(accepts_html),

@@ -4,6 +4,7 @@
 
 pub mod cookie;
 pub mod csrf;
+pub mod form;
 pub mod id;
 pub mod order;
 pub mod payload;

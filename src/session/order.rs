@@ -1,6 +1,7 @@
 //! Orders: what an application asks for by a header of its answer, in the form of mod_session's entries:
 //! `name=value&name=value`, percent-encoded. Read strictly: one wrong pair, and nothing of the order is carried out.
 
+use super::form::pairs;
 use super::payload::Payload;
 use super::rights::{Attribute, Rights, is_name};
 use serde_bytes::ByteBuf;
@@ -51,10 +52,8 @@ impl Order {
             return Err(OrderError::TooLong);
         }
         let mut order = Order::default();
-        for pair in text.trim_ascii().split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let (name, value) =
-                (decode(halves.next().unwrap_or_default())?, decode(halves.next().unwrap_or_default())?);
+        for pair in pairs(text.trim_ascii()) {
+            let (name, value) = pair.ok_or(OrderError::Encoding)?;
             order.add(&String::from_utf8_lossy(&name), value)?;
         }
         if order.attributes.len() > Rights::MAX || order.granted.len() > Rights::MAX {
@@ -122,23 +121,6 @@ impl Order {
         let user = payload.principal.as_ref().map(|principal| &principal.user);
         self.user.is_some() && self.user.as_ref() != user
     }
-}
-
-fn decode(text: &[u8]) -> Result<Vec<u8>, OrderError> {
-    let digit =
-        |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16)).ok_or(OrderError::Encoding);
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(&byte) = bytes.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            // Two headers of one name become one with a comma; whoever encodes at all encodes these.
-            b',' | ..=b' ' | b'\x7f' => return Err(OrderError::Encoding),
-            b'%' => (digit(bytes.next())? * 16 + digit(bytes.next())?) as u8,
-            byte => byte,
-        });
-    }
-    if decoded.contains(&0) { Err(OrderError::Encoding) } else { Ok(decoded) }
 }
 
 #[cfg(test)]

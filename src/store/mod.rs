@@ -6,6 +6,7 @@ pub mod key;
 pub mod l1;
 pub mod l2;
 pub mod record;
+pub mod throttle;
 pub mod tiers;
 pub mod tombstone;
 pub mod watch;
