@@ -88,7 +88,9 @@ fn measure_sessions(count: u64, bytes: usize, overhead: u64) {
     // Cloned, because the id of a visitor has just been read from the request: no cache miss of the benchmark's own.
     let visitors = (0..LOADS as u64).map(|i| ids[(scatter(i) % count) as usize].clone());
     let resumes = timed(overhead, visitors, |id| {
-        let Ok(Resumed::Found(session)) = sessions.resume(&id, now) else { panic!("every session lives") };
+        let Ok(Resumed::Found { session, .. }) = sessions.resume(&id, now) else {
+            panic!("every session lives")
+        };
         black_box(session);
     });
     show(count, "whole hit", resumes);

@@ -7,6 +7,7 @@ mod harness;
 
 mod live {
     mod adopt;
+    mod auth_form;
     mod backend;
     mod conf;
     mod connection;
@@ -23,6 +24,7 @@ mod live {
     mod restarts;
     mod rights;
     mod secrets;
+    mod session_family;
     mod status;
     mod table_file;
     mod timeouts;

@@ -85,7 +85,7 @@ impl Node {
 
     fn resume(&self, id: &SessionId) -> Result<Result<Arc<Session>, Option<Reason>>, SessionError> {
         self.with_sessions(|sessions| sessions.resume(id, self.now())).map(|resumed| match resumed {
-            Resumed::Found(session) => Ok(session),
+            Resumed::Found { session, .. } => Ok(session),
             Resumed::Absent(reason) => Err(reason),
         })
     }

@@ -32,6 +32,13 @@ pub struct SessionRec<'r> {
 }
 
 impl SessionRec<'_> {
+    /// How long the session may go without a visit, in seconds, as `SessionMaxAge` says; 0 for any time.
+    #[must_use]
+    pub fn max_age(self) -> u32 {
+        // SAFETY: the record is live for the request.
+        u32::try_from(unsafe { (*self.raw).maxage }).unwrap_or_default()
+    }
+
     /// The entries, without the expiry that mod_session keeps among them.
     #[must_use]
     pub fn entries(self) -> Vec<(String, Vec<u8>)> {

@@ -28,13 +28,18 @@ impl RequestHook for Fixups {
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
-        r.environment().set(c"SESSION_LOGID", session.log_id());
-        if r.err_headers_out().get(c"Cache-Control").is_none() {
-            // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
-            // which a backend's answer replaces.
-            r.err_headers_out().set(c"Cache-Control", "private");
-        }
+        label(r, &session);
         Outcome::Declined
+    }
+}
+
+/// Gives a page that a session has to do with its log id, and tells caches that it is for one person.
+pub(super) fn label(r: Request<'_>, session: &Session) {
+    r.environment().set(c"SESSION_LOGID", session.log_id());
+    if r.err_headers_out().get(c"Cache-Control").is_none() {
+        // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
+        // which a backend's answer replaces.
+        r.err_headers_out().set(c"Cache-Control", "private");
     }
 }
 
@@ -74,7 +79,10 @@ fn adopt(r: Request<'_>) {
         Known::Found(session) => {
             let had = session.payload();
             if had.principal.as_ref().is_none_or(|p| p.user == user) {
-                let Some(rights) = evaluate(&had.rights) else { return };
+                // Rights are a person's. What a session without one holds was given to nobody.
+                let none = Rights::default();
+                let rights = if had.principal.is_some() { &had.rights } else { &none };
+                let Some(rights) = evaluate(rights) else { return };
                 let payload = Payload { principal, rights, ..had.clone() };
                 let news = News::Login;
                 visit.begin(r, host, &Beginning::Supersede { old: &session, payload: &payload, news })

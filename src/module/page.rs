@@ -64,9 +64,9 @@ pub(super) fn login(r: Request<'_>, form: &LoginForm<'_>) -> Outcome {
         (None, None) => None,
     };
     let more = context! {
-        user => form.user,
-        to => form.to,
-        body => form.body,
+        user => form.user.unwrap_or_default(),
+        to => form.to.unwrap_or_default(),
+        body => form.body.unwrap_or_default(),
         error => refused.map(|(_, text)| text_for(r, text)),
         notice,
     };

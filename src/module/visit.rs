@@ -20,7 +20,7 @@ use crate::store::tiers::Budget;
 use crate::store::tombstone::Reason;
 use arrayvec::ArrayVec;
 use constant_time_eq::constant_time_eq;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// What is known of a visit so far.
@@ -32,6 +32,8 @@ pub struct Visit {
     remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
     known: RefCell<Option<Known>>,
+    /// When the session was last seen before this visit.
+    seen_before: Cell<Option<Timestamp>>,
     /// The form that was sent before the login that it needs, encoded.
     form: RefCell<Option<String>>,
     /// What it may yet spend waiting for the store of the cluster.
@@ -70,6 +72,7 @@ impl Visit {
             ids: ArrayVec::new(),
             remembered: None,
             known: RefCell::new(None),
+            seen_before: Cell::new(None),
             form: RefCell::new(None),
             budget: host.budget(),
             stamp: host.store().birth_stamp(),
@@ -102,9 +105,10 @@ impl Visit {
         }
         let now = host.store().now(|| Timestamp::from_millis(r.first().time_ms()));
         let sessions = host.sessions(&self.budget);
-        if let Some(session) =
-            self.remembered.as_ref().filter(|session| sessions.resumes_unchanged(session, now))
+        if let Some(session) = &self.remembered
+            && let Some(seen) = sessions.resumes_unchanged(session, now)
         {
+            self.seen_before.set(Some(seen));
             let known = Known::Found(Arc::clone(session));
             *self.known.borrow_mut() = Some(known.clone());
             return known;
@@ -112,7 +116,8 @@ impl Visit {
         let mut known = Known::Absent(None);
         for id in &self.ids {
             match sessions.resume(id, now) {
-                Ok(Resumed::Found(session)) => {
+                Ok(Resumed::Found { session, seen }) => {
+                    self.seen_before.set(Some(seen));
                     if self.ids.len() == 1 {
                         kept_with_connection::<SessionCluster>(r).remember(host, &session);
                     }
@@ -197,7 +202,7 @@ impl Visit {
             }
             Beginning::Anew { payload, probation } => {
                 let stamp = self.stamp.as_millis();
-                let auth_time = now.as_millis();
+                let auth_time = if payload.auth_time == 0 { now.as_millis() } else { payload.auth_time };
                 let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
                 sessions.begin(&payload, probation, now)?
             }
@@ -220,8 +225,18 @@ impl Visit {
         reason: Reason,
     ) -> Result<(), Arc<SessionError>> {
         self.end_all(r, host, reason)?;
-        self.set_cookie(r, host, &host.cookie().clear(self.https));
+        self.forget_cookie(r, host);
         Ok(())
+    }
+
+    /// Has the browser forget its cookie.
+    pub(super) fn forget_cookie(&self, r: Request<'_>, host: &VirtualHost) {
+        self.set_cookie(r, host, &host.cookie().clear(self.https));
+    }
+
+    /// When the session was last seen before this visit, to a second or so; `None` for one that has just begun.
+    pub(super) fn seen_before(&self) -> Option<Timestamp> {
+        self.seen_before.get()
     }
 
     /// As [`Visit::end`], for a login that is about to set a cookie of its own. Nothing of an ended session lives on, in
@@ -240,7 +255,7 @@ impl Visit {
             sessions.end(&session, reason, now)?;
         }
         for id in &self.ids {
-            if let Resumed::Found(session) = sessions.resume(id, now)? {
+            if let Resumed::Found { session, .. } = sessions.resume(id, now)? {
                 sessions.end(&session, reason, now)?;
             }
         }

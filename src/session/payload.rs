@@ -11,6 +11,8 @@ pub struct Payload {
     pub principal: Option<Principal>,
     /// Entries that mod_session keeps in the session, in their order.
     pub entries: Vec<Entry>,
+    /// What mod_session set as the longest time between two visits, s; 0 for none.
+    pub max_age: u32,
     /// Key of the first session of the line, if this one supersedes another: its tombstone ends the whole line.
     pub origin: Option<[u8; 32]>,
     /// What the user was found to be and to have.
@@ -125,6 +127,7 @@ mod tests {
                 means: Means { auth_type: "Basic".into(), auth_name: Some("Intranet".into()) },
             }),
             entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
+            max_age: 1800,
             origin: Some([9; 32]),
             rights: Rights { grants: vec!["staff".into()], ..Rights::default() },
             auth_time: 1_700_000_000_000,

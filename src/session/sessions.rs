@@ -50,7 +50,12 @@ pub struct Begun {
 /// The outcome of a resume, when the store could tell.
 pub enum Resumed {
     /// The session lives.
-    Found(Arc<Session>),
+    Found {
+        /// The session.
+        session: Arc<Session>,
+        /// When it was last seen before now, as far as the table or the store knows.
+        seen: Timestamp,
+    },
     /// There is no such session, or no longer; with the reason if one is known.
     Absent(Option<Reason>),
 }
@@ -118,8 +123,11 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         if let Err(reason) = Policy::judge(&found, now) {
             return Ok(Resumed::Absent(Some(reason)));
         }
-        let Fetched { facts: Facts { created, deadline, born_deadline, ends_as, idle, .. }, slot, .. } =
-            found;
+        let Fetched {
+            facts: Facts { created, deadline, born_deadline, ends_as, idle, last_seen: seen },
+            slot,
+            ..
+        } = found;
         // A record that its own id does not open is nobody's: foreign, damaged or forged.
         let Ok(payload) = secret.open(&bound(created, idle), &mut sealed) else {
             return Ok(Resumed::Absent(None));
@@ -132,17 +140,9 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             self.store.table().touch(slot, now);
         }
         let (id, superseded) = (id.clone(), ends_as == Reason::Superseded);
-        Ok(Resumed::Found(Arc::new(Session {
-            id,
-            key,
-            payload,
-            created,
-            deadline,
-            born_deadline,
-            superseded,
-            idle,
-            slot,
-        })))
+        let session =
+            Arc::new(Session { id, key, payload, created, deadline, born_deadline, superseded, idle, slot });
+        Ok(Resumed::Found { session, seen })
     }
 
     /// Why a session has ended by something that is not in its own record: its line, or a mark.
@@ -172,12 +172,12 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Scope::of(payload).map(move |scope| scope.key(realm, effect))
     }
 
-    /// Whether a session that was resumed before is still as it was, and may be used for another visit. False when
-    /// anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
+    /// Whether a session that was resumed before is still as it was, and may be used for another visit: then, when it was
+    /// last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
     #[must_use]
-    pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> bool {
-        let Some(slot) = session.slot.filter(|_| self.store.is_trusted()) else { return false };
-        let Some(last_seen) = self.store.table().unchanged(&slot) else { return false };
+    pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> Option<Timestamp> {
+        let slot = session.slot.filter(|_| self.store.is_trusted())?;
+        let last_seen = self.store.table().unchanged(&slot)?;
         let goes_on = || matches!(self.end_from_outside(&session.payload, false, now), Ok(None));
         let lives = self.store.is_current(slot)
             && session.deadline > now
@@ -186,7 +186,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         if lives {
             self.store.table().touch(slot, now);
         }
-        lives
+        lives.then_some(last_seen)
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
@@ -338,270 +338,4 @@ fn bound(created: Timestamp, idle: Duration) -> [u8; 16] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::payload::{Means, Principal};
-    use crate::store::l1::{Geometry, ProcessLock, Table};
-    use crate::sync::AtomicU64;
-
-    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-    fn words() -> (Geometry, Vec<AtomicU64>) {
-        let geometry = Geometry::new(2 << 20, 4096).unwrap();
-        let words = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
-        (geometry, words)
-    }
-
-    fn budget() -> &'static Budget {
-        Box::leak(Box::new(Budget::new(Duration::from_millis(50))))
-    }
-
-    fn with_sessions(test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
-        let (geometry, words) = words();
-        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-        test(&Sessions::new(&store, &Realm::new("test"), Policy::default(), budget()));
-    }
-
-    fn alice() -> Payload {
-        of("alice")
-    }
-
-    fn of(user: &str) -> Payload {
-        let means = Means { auth_type: "Session".into(), auth_name: None };
-        Payload { principal: Some(Principal { user: user.into(), means }), ..Payload::default() }
-    }
-
-    fn after(seconds: u64) -> Timestamp {
-        START.after(Duration::from_secs(seconds))
-    }
-
-    fn resume(
-        sessions: &Sessions<'_, '_, ProcessLock>,
-        id: &SessionId,
-        at: u64,
-    ) -> Result<Payload, Option<Reason>> {
-        match sessions.resume(id, after(at)).unwrap() {
-            Resumed::Found(session) => Ok(session.payload().clone()),
-            Resumed::Absent(reason) => Err(reason),
-        }
-    }
-
-    #[test]
-    fn a_session_lives_from_begin_to_end() {
-        with_sessions(|sessions| {
-            let session = sessions.begin(&alice(), false, START).unwrap().session;
-            assert_eq!(resume(sessions, session.id(), 1), Ok(alice()));
-            assert!(sessions.end(&session, Reason::Logout, after(2)).unwrap());
-            assert_eq!(resume(sessions, session.id(), 3), Err(Some(Reason::Logout)));
-            assert!(!sessions.end(&session, Reason::Admin, after(4)).unwrap());
-            assert_eq!(resume(sessions, session.id(), 5), Err(Some(Reason::Logout)));
-            assert_eq!(resume(sessions, &SessionId::random().unwrap(), 5), Err(None));
-        });
-    }
-
-    #[test]
-    fn a_remembered_session_lives_no_longer_than_the_session() {
-        with_sessions(|sessions| {
-            let remembered = |id: &SessionId, at| match sessions.resume(id, after(at)).unwrap() {
-                Resumed::Found(session) => session,
-                Resumed::Absent(reason) => panic!("{reason:?}"),
-            };
-            let begun = || sessions.begin(&alice(), false, START).unwrap().session;
-            let ended = remembered(begun().id(), 1);
-            assert!(sessions.resumes_unchanged(&ended, after(2)));
-            sessions.end(&ended, Reason::Logout, after(3)).unwrap();
-            assert!(!sessions.resumes_unchanged(&ended, after(3)));
-
-            let superseded = remembered(begun().id(), 1);
-            let new = sessions.supersede(&superseded, &alice(), after(2)).unwrap().session;
-            assert!(!sessions.resumes_unchanged(&superseded, after(3)), "its deadline has moved");
-            let new = remembered(new.id(), 3);
-            sessions.end(&superseded, Reason::Logout, after(4)).unwrap();
-            assert!(!sessions.resumes_unchanged(&new, after(4)), "its line has ended");
-
-            let idle = remembered(begun().id(), 1);
-            assert!(sessions.resumes_unchanged(&idle, after(29 * 60)), "a visit");
-            assert!(sessions.resumes_unchanged(&idle, after(58 * 60)), "which counts");
-            assert!(!sessions.resumes_unchanged(&idle, after(89 * 60)));
-            let old = remembered(begun().id(), 1);
-            for minute in (20..720).step_by(20) {
-                assert!(sessions.resumes_unchanged(&old, after(minute * 60)), "{minute}");
-            }
-            assert!(!sessions.resumes_unchanged(&old, after(12 * 3600)));
-        });
-    }
-
-    #[test]
-    fn idleness_ends_a_session_and_visits_keep_it() {
-        with_sessions(|sessions| {
-            let session = sessions.begin(&alice(), false, START).unwrap().session;
-            assert!(resume(sessions, session.id(), 29 * 60).is_ok());
-            assert!(resume(sessions, session.id(), 58 * 60).is_ok());
-            assert_eq!(resume(sessions, session.id(), 89 * 60), Err(Some(Reason::Idle)));
-        });
-    }
-
-    #[test]
-    fn no_visits_keep_a_session_past_its_lifetime() {
-        with_sessions(|sessions| {
-            let session = sessions.begin(&alice(), false, START).unwrap().session;
-            for minute in (0..12 * 60).step_by(20) {
-                assert!(resume(sessions, session.id(), minute * 60).is_ok(), "minute {minute}");
-            }
-            assert_eq!(resume(sessions, session.id(), 12 * 3600), Err(Some(Reason::Lifetime)));
-        });
-    }
-
-    #[test]
-    fn a_session_on_probation_needs_a_visit() {
-        with_sessions(|sessions| {
-            let visited = sessions.begin(&alice(), true, START).unwrap().session;
-            let left = sessions.begin(&alice(), true, START).unwrap().session;
-            assert!(resume(sessions, visited.id(), 60).is_ok());
-            assert_eq!(resume(sessions, left.id(), 121), Err(Some(Reason::Idle)));
-            assert!(resume(sessions, visited.id(), 20 * 60).is_ok());
-        });
-    }
-
-    #[test]
-    fn a_superseded_session_answers_for_the_grace_and_a_logout_ends_both() {
-        with_sessions(|sessions| {
-            let old = sessions.begin(&alice(), false, START).unwrap().session;
-            let payload = Payload { entries: vec![("k".to_owned(), b"v".to_vec()).into()], ..alice() };
-            let new = sessions.supersede(&old, &payload, after(100)).unwrap().session;
-            assert_eq!(new.deadline(), old.deadline());
-            assert_eq!(resume(sessions, old.id(), 105), Ok(alice()));
-            assert_eq!(resume(sessions, new.id(), 105).unwrap().entries, payload.entries);
-            assert_eq!(resume(sessions, old.id(), 111), Err(Some(Reason::Superseded)));
-
-            let newest = sessions.supersede(&new, &payload, after(120)).unwrap().session;
-            sessions.end(&newest, Reason::Logout, after(121)).unwrap();
-            assert_eq!(resume(sessions, new.id(), 122), Err(Some(Reason::Logout)));
-            assert_eq!(resume(sessions, newest.id(), 122), Err(Some(Reason::Logout)));
-        });
-    }
-
-    #[test]
-    fn whichever_of_a_line_is_ended_all_are() {
-        for ended in 0..3 {
-            with_sessions(|sessions| {
-                let first = sessions.begin(&alice(), false, START).unwrap().session;
-                let second = sessions.supersede(&first, &alice(), after(1)).unwrap().session;
-                let third = sessions.supersede(&second, &alice(), after(2)).unwrap().session;
-                let line = [first, second, third];
-                for session in &line {
-                    assert!(resume(sessions, session.id(), 3).is_ok());
-                }
-                sessions.end(&line[ended], Reason::Logout, after(4)).unwrap();
-                for session in &line {
-                    assert_eq!(resume(sessions, session.id(), 5), Err(Some(Reason::Logout)), "after {ended}");
-                }
-            });
-        }
-    }
-
-    #[test]
-    fn a_shorter_lifetime_brings_no_line_back() {
-        let (geometry, words) = words();
-        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-        let realm = Realm::new("test");
-        let before = Sessions::new(&store, &realm, Policy::default(), budget());
-        let first = before.begin(&alice(), false, START).unwrap().session;
-        let second = before.supersede(&first, &alice(), after(1)).unwrap().session;
-        let shorter = Policy { lifetime: Duration::from_secs(60), ..Policy::default() };
-        let sessions = Sessions::new(&store, &realm, shorter, budget());
-        let Ok(Resumed::Found(first)) = sessions.resume(first.id(), after(2)) else { panic!("in its grace") };
-        sessions.end(&first, Reason::Logout, after(3)).unwrap();
-        assert_eq!(store.table().purge(after(1000)), Ok(0));
-        assert_eq!(resume(&sessions, second.id(), 1000), Err(Some(Reason::Logout)));
-    }
-
-    #[test]
-    fn what_supersedes_an_ended_session_is_ended_too() {
-        with_sessions(|sessions| {
-            let old = sessions.begin(&alice(), false, START).unwrap().session;
-            sessions.end(&old, Reason::Logout, after(1)).unwrap();
-            let late = sessions.supersede(&old, &alice(), after(2)).unwrap().session;
-            assert_eq!(resume(sessions, late.id(), 3), Err(Some(Reason::Logout)));
-        });
-    }
-
-    #[test]
-    fn a_mark_ends_what_was_born_before_it_and_in_its_scope() {
-        for (scope, whose) in [
-            (Scope::All, [true, true]),
-            (Scope::Realm, [true, true]),
-            (Scope::User("alice"), [true, false]),
-            (Scope::User("ALICE"), [false, false]),
-            (Scope::Group("staff"), [false, true]),
-        ] {
-            with_sessions(|sessions| {
-                let mut bob = of("bob");
-                bob.rights.grants.push("staff".into());
-                let born = [alice(), bob].map(|p| sessions.begin(&p, false, START).unwrap().session);
-                sessions.mark(scope, Effect::Refresh, after(1)).unwrap();
-                assert!(born.iter().all(|session| resume(sessions, session.id(), 1).is_ok()), "not an end");
-                sessions.mark(scope, Effect::End, after(2)).unwrap();
-                for (session, ended) in born.iter().zip(whose) {
-                    let expected = ended.then_some(Err(Some(Reason::Epoch)));
-                    let got = resume(sessions, session.id(), 3);
-                    assert_eq!(Some(&got).filter(|got| got.is_err()), expected.as_ref(), "{scope:?}");
-                }
-                let born_under = sessions.store.birth_stamp().as_millis();
-                let later = sessions.begin(&Payload { born_under, ..alice() }, false, after(4)).unwrap();
-                assert!(resume(sessions, later.session.id(), 5).is_ok());
-                sessions.mark(scope, Effect::End, after(6)).unwrap();
-                assert_eq!(resume(sessions, later.session.id(), 7).is_err(), whose[0], "again");
-            });
-        }
-    }
-
-    #[test]
-    fn a_successor_is_ended_by_a_mark_that_came_before_it() {
-        with_sessions(|sessions| {
-            let old = sessions.begin(&alice(), false, START).unwrap().session;
-            sessions.mark(Scope::User("alice"), Effect::End, after(1)).unwrap();
-            let born_under = sessions.store.birth_stamp().as_millis();
-            let new = sessions.supersede(&old, &Payload { born_under, ..alice() }, after(2)).unwrap();
-            assert_eq!(resume(sessions, new.session.id(), 3), Err(Some(Reason::Epoch)));
-        });
-    }
-
-    #[test]
-    fn another_realm_sees_nothing() {
-        let (geometry, words) = words();
-        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-        let (here, there) = (Realm::new("here"), Realm::new("there"));
-        let begun =
-            Sessions::new(&store, &here, Policy::default(), budget()).begin(&alice(), false, START).unwrap();
-        let sessions = Sessions::new(&store, &there, Policy::default(), budget());
-        assert_eq!(resume(&sessions, begun.session.id(), 1), Err(None));
-    }
-
-    #[test]
-    fn nothing_readable_is_in_the_table() {
-        let (geometry, words) = words();
-        let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-        let sessions_realm = Realm::new("test");
-        let sessions = Sessions::new(&store, &sessions_realm, Policy::default(), budget());
-        let payload =
-            Payload { entries: vec![("pw".to_owned(), b"correct horse".to_vec()).into()], ..alice() };
-        let session = sessions.begin(&payload, false, START).unwrap().session;
-        let dump: Vec<u8> =
-            words.iter().flat_map(|w| w.load(std::sync::atomic::Ordering::Relaxed).to_le_bytes()).collect();
-        let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
-        assert!(holds(&sessions_realm.derive(session.id()).key.as_bytes()[..]));
-        assert!(!holds(b"correct horse"));
-        assert!(!holds(b"alice"));
-        assert!(!holds(session.id().as_bytes()));
-    }
-
-    #[test]
-    fn a_record_too_large_for_the_table_is_refused_for_good() {
-        with_sessions(|sessions| {
-            let payload = Payload { entries: vec![("k".to_owned(), vec![0; 5000]).into()], ..alice() };
-            let error = sessions.begin(&payload, false, START).err().unwrap();
-            assert!(!error.is_retryable(), "{error}");
-        });
-    }
-}
+mod tests;

@@ -61,6 +61,12 @@ impl Page {
         self
     }
 
+    /// The body, with plain slashes where the pages write character references.
+    #[allow(dead_code)] // Not every test binary reads pages.
+    pub(crate) fn text(&self) -> String {
+        self.body.replace("&#x2f;", "/")
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -162,8 +162,15 @@ fn a_closed_door_within_an_open_page_leaves_the_page_open() {
 
 #[test]
 fn the_login_form_may_be_the_error_page() {
-    let httpd = Site::new(Mpm::Event).conf("ErrorDocument 401 /login").start();
-    let page = httpd.browser().get_with("/app/page.html", &[]).expect(401);
+    let httpd = Site::new(Mpm::Event)
+        .conf("ErrorDocument 401 /login\n<Location /door>\nAuthType Session\nRequire valid-user\n</Location>")
+        .start();
+    let browser = [("Accept", "text/html")];
+    let mut visitor = httpd.browser();
+    let page = visitor.get_with("/open/nothing.html", &browser).expect(404);
+    assert!(!page.body.contains("httpd_password"), "{page:?}");
+    // A door without an address of a login leaves the answer to httpd.
+    let page = visitor.get_with("/door/page.html", &browser).expect(401);
     assert!(page.body.contains("httpd_password"), "{page:?}");
     assert!(page.header("WWW-Authenticate").is_some(), "{page:?}");
     let page = httpd.browser().post("/app/page.html", &[("a", "b")]).expect(401);

@@ -127,7 +127,7 @@ fn a_session_that_is_too_old_for_a_door_leads_to_the_login_and_back() {
         Some(alice.get("/app/safe/?x=1")).filter(|page| page.status != 200)
     });
     assert_eq!(page.status, 401);
-    assert!(page.body.contains("value=\"/app/safe/?x=1\""), "the login form, and the way back: {page:?}");
+    assert!(page.text().contains("value=\"/app/safe/?x=1\""), "the login form, and the way back: {page:?}");
     // A script is told no, and gets no form.
     let page = alice.get_with("/app/safe/", &[("Accept", "application/json")]).expect(401);
     assert!(!page.body.contains("httpd_password"), "{page:?}");
