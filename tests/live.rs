@@ -18,6 +18,7 @@ mod live {
     mod export;
     mod lock_free;
     mod login;
+    mod login_page;
     mod logout;
     mod mutex;
     mod provider;

@@ -153,7 +153,7 @@ fn send_page(r: Request<'_>, status: Option<Status>, page: &str, title: &str, mo
     let texts: Option<Value> = dir_config::<SessionCluster>(r)
         .texts
         .get()
-        .map(|texts| texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect());
+        .map(|texts| Value::from_pairs(texts.iter().map(|(name, text)| (name.clone(), text.clone()))));
     let title = text_for(r, title);
     let all = context! { page, title, action => action(r), texts, ..more };
     let (html, own) = render(r, &all);
