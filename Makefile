@@ -5,13 +5,16 @@ export CARGO_TARGET_DIR
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup deny bench-cluster chaos model
+.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup setup-tests deny bench-cluster chaos model
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what building and testing needs (Debian packages, Rust); run by demo and test
+setup: ## install what building needs (Debian packages, Rust); run by demo
 	@apxs/setup
+
+setup-tests: ## install what the tests need as well (a browser, an LDAP server, ...); run by test
+	@apxs/setup tests
 
 build: ## build the module, optimised, as target/release/libmod_session_cluster.so
 	@echo "== building the module (about two minutes the first time)"
@@ -29,7 +32,7 @@ demo-cluster: setup build ## start three nodes, a Redis and a balancer, and walk
 demo-cluster-stop: ## stop what the demo of a cluster left running
 	@apxs/demo-cluster --stop
 
-test: setup check ## run all tests: unit, model, loom, live on three MPMs, clusters, fuzz targets shortly
+test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs, clusters, fuzz targets shortly
 	@tests/run
 
 check: ## format, lints, licences and the house rules

@@ -2,7 +2,7 @@
 //! they look like is in `pages/` and in [`super::template`].
 
 use super::SessionCluster;
-use super::template::{render, text_for};
+use super::template::render;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
@@ -58,17 +58,14 @@ impl Refused {
 /// Sends the login form.
 pub(super) fn login(r: Request<'_>, form: &LoginForm<'_>) -> Outcome {
     let refused = form.refused.map(Refused::status_and_text);
-    let notice = match (form.reason, form.signed_in) {
-        (Some(reason), _) => Some(text_for(r, explain(reason))),
-        (None, Some(user)) => Some(format!("{} {user}.", text_for(r, "signed_in_as"))),
-        (None, None) => None,
-    };
+    let notice = form.reason.map(explain).or(form.signed_in.map(|_| "signed_in_as"));
     let more = context! {
         user => form.user.unwrap_or_default(),
         to => form.to.unwrap_or_default(),
         body => form.body.unwrap_or_default(),
-        error => refused.map(|(_, text)| text_for(r, text)),
+        error => refused.map(|(_, text)| text),
         notice,
+        who => form.signed_in,
     };
     send_page(r, refused.map(|(status, _)| status), "login", "sign_in", more)
 }
@@ -81,8 +78,8 @@ pub(super) fn resume(r: Request<'_>, to: &str, fields: &[(String, String)]) -> O
 
 /// Sends the question whether to log out.
 pub(super) fn confirm_logout(r: Request<'_>, user: Option<&str>, to: Option<&str>) -> Outcome {
-    let notice = user.map(|user| format!("{} {user}.", text_for(r, "signed_in_as")));
-    send_page(r, None, "logout", "logout", context! { to, notice })
+    let notice = user.map(|_| "signed_in_as");
+    send_page(r, None, "logout", "logout", context! { to, notice, who => user })
 }
 
 /// Says that there is no session any more.
@@ -110,9 +107,9 @@ pub(super) enum Administered<'a> {
 pub(super) fn admin(r: Request<'_>, so_far: &Administered<'_>) -> Outcome {
     match *so_far {
         Administered::Nothing => send_page(r, None, "admin", "admin", context! {}),
-        Administered::Done(done) => send_page(r, None, "admin", "admin", context! { notice => done }),
+        Administered::Done(done) => send_page(r, None, "admin", "admin", context! { done }),
         Administered::Wrong => {
-            let error = text_for(r, "admin_wrong");
+            let error = "admin_wrong";
             send_page(r, Some(Status::BAD_REQUEST), "admin", "admin", context! { error })
         }
     }
@@ -154,7 +151,6 @@ fn send_page(r: Request<'_>, status: Option<Status>, page: &str, title: &str, mo
         .texts
         .get()
         .map(|texts| Value::from_pairs(texts.iter().map(|(name, text)| (name.clone(), text.clone()))));
-    let title = text_for(r, title);
     let all = context! { page, title, action => action(r), texts, ..more };
     let (html, own) = render(r, &all);
     // Where a Set-Cookie of this answer puts it as well, so that it is sent once.

@@ -83,13 +83,6 @@ fn default_text(name: &str) -> &'static str {
     TEXTS.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
 }
 
-/// The text of that name where `r` goes.
-pub(super) fn text_for(r: Request<'_>, name: &str) -> String {
-    let own = dir_config::<SessionCluster>(r).texts.get();
-    let own = own.and_then(|texts| texts.iter().find(|(known, _)| known == name));
-    own.map_or_else(|| default_text(name).to_owned(), |(_, text)| text.clone())
-}
-
 /// A page made of `context`: by the administrator's template if there is one and it can be used. Returns also whether it
 /// is theirs.
 pub(super) fn render(r: Request<'_>, context: &Value) -> (String, bool) {
@@ -129,7 +122,7 @@ mod tests {
 
     #[test]
     fn markup_in_a_name_stays_text() {
-        let page = page(context! { page => "login", user => "<a href='x'>&\"é" });
+        let page = page(context! { page => "login", title => "sign_in", user => "<a href='x'>&\"é" });
         assert!(page.contains("value=\"&lt;a href=&#x27;x&#x27;&gt;&amp;&quot;é\""), "{page}");
     }
 
@@ -148,7 +141,8 @@ mod tests {
 
     #[test]
     fn texts_can_be_replaced_by_directive_and_by_template() {
-        let context = context! { page => "signed_out", texts => context! { go_on => "Weiter" } };
+        let context =
+            context! { page => "signed_out", title => "signed_out", texts => context! { go_on => "Weiter" } };
         assert!(page(context.clone()).contains(">Weiter<"));
         let own = "{% set texts = {\"go_on\": \"Avanti\"} %}{% include \"body.html\" %}";
         assert!(TEMPLATES.render_named_str("template", own, context).unwrap().contains(">Avanti<"));

@@ -7,12 +7,17 @@ pub(super) const PASSWORD: &str = "wonderland";
 /// The page behind the door.
 pub(super) const PRIVATE: &str = "/app/page.html";
 
+/// A page with a form for the page behind the door.
+const FORM: &str = "<!DOCTYPE html><title>Form</title><form method=post action=/app/page.html>\
+                    <input name=text value=x><button>Send</button></form>";
+
 /// A site with every handler; `carol` is the administrator.
 pub(super) fn site() -> Site {
     Site::new(Mpm::Event).conf(
         "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
          Require user carol\n</Location>",
     )
+    .file("htdocs/open/form.html", FORM)
 }
 
 /// Fills in the login form that is shown, whatever was in it, and sends it off.
@@ -29,7 +34,7 @@ pub(super) fn sign_in(chrome: &Chrome, user: &str, password: &str) {
 /// Presses the button of the form that is shown, and waits for the answer.
 #[track_caller]
 pub(super) fn submit(chrome: &Chrome) {
-    chrome.leave(|| chrome.find("form button").click());
+    chrome.leave(|| chrome.find("form button:not([name])").click());
 }
 
 /// Opens the login, and signs in by it.
@@ -67,6 +72,12 @@ pub(super) fn each_page(httpd: &Httpd, chrome: &Chrome, mut look: impl FnMut(&st
     submit(chrome);
     chrome.arrive("/logout");
     look("signed-out");
+    chrome.open("/open/form.html");
+    submit(chrome);
+    look("login-for-a-form");
+    sign_in(chrome, "carol", PASSWORD);
+    chrome.find("form button");
+    look("form-kept");
     signed_in(chrome, "alice");
     elsewhere(httpd, chrome).post("/logout", &[]).expect(200);
     chrome.open(PRIVATE);

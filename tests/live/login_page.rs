@@ -144,7 +144,7 @@ fn the_pages_are_the_administrators_own_in_the_visitors_language() {
              <Location /pages>\nOptions MultiViews\n</Location>\nAddLanguage de .de\nAddLanguage en .en\n\
              LanguagePriority en de\nForceLanguagePriority Prefer Fallback",
         )
-        .file("htdocs/pages/frame.html.en", "<title>{{ title }}</title><main>{% include \"body.html\" %}</main>")
+        .file("htdocs/pages/frame.html.en", "<title>{{ t(title) }}</title><main>{% include \"body.html\" %}</main>")
         .file(
             "htdocs/pages/frame.html.de",
             "{% set texts = {\"sign_in\": \"Anmelden\", \"password\": \"Kennwort\"} %}<main>{% include \"body.html\" %}</main>",
@@ -161,7 +161,12 @@ fn the_pages_are_the_administrators_own_in_the_visitors_language() {
     assert!(page.body.contains("<button>Enter &lt;here&gt;</button>"), "{page:?}");
     assert_eq!(page.header("Vary"), Some("Accept-Language"));
     let page = get("de");
-    assert!(page.body.contains("<button>Anmelden</button>") && page.body.contains(">Kennwort<"), "{page:?}");
+    assert!(
+        page.body.contains("<h1>Anmelden</h1>")
+            && page.body.contains("<button>Anmelden</button>")
+            && page.body.contains(">Kennwort<"),
+        "{page:?}"
+    );
 
     // A template that is wrong is no reason to let nobody in.
     httpd.write("htdocs/pages/frame.html.en", "{% include \"nothing.html\" %}");

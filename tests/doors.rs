@@ -1,0 +1,24 @@
+//! Verify once for everything: real httpds with the authentication modules that people have, real directories, databases
+//! and providers behind them. Whatever authenticated the first request, the session answers from then on.
+
+#![cfg(feature = "httpd")]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
+#[allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its part.
+mod harness;
+
+mod doors {
+    mod adopt_certificate;
+    mod adopt_dbd;
+    mod adopt_form;
+    mod adopt_ldap;
+    mod adopt_oidc;
+    mod basic;
+    mod curl;
+    mod database;
+    mod known_defects;
+    mod oidc_provider;
+    mod ports;
+    mod slapd;
+    mod strong_doors;
+}
