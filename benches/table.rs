@@ -76,7 +76,7 @@ fn measure_sessions(count: u64, bytes: usize, overhead: u64) {
     let (store, budget) = (Store::alone(table), Budget::new(Duration::ZERO));
     let sessions = Sessions::new(&store, &realm, policy, &budget);
     let means = Means { auth_type: "Session".into(), auth_name: Some("Intranet".into()) };
-    let principal = Some(Principal { user: "alice".into(), means });
+    let principal = Some(Principal { user: "alice".into(), means, typed: None });
     let rights = Entry { name: "rights".into(), value: vec![b'x'; PAYLOAD - 60] };
     let payload = Payload { principal, entries: vec![rights], ..Payload::default() };
 

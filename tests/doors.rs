@@ -10,13 +10,15 @@ mod harness;
 mod doors {
     mod adopt_certificate;
     mod adopt_dbd;
+    mod adopt_edges;
     mod adopt_form;
     mod adopt_ldap;
     mod adopt_oidc;
+    mod application_edges;
+    mod applications;
     mod basic;
     mod curl;
     mod database;
-    mod known_defects;
     mod oidc_provider;
     mod ports;
     mod slapd;

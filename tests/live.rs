@@ -20,6 +20,7 @@ mod live {
     mod login;
     mod login_page;
     mod logout;
+    mod mine;
     mod mutex;
     mod provider;
     mod restarts;

@@ -77,7 +77,7 @@ impl Node {
 
     fn begin(&self, user: &str) -> Session {
         let means = Means { auth_type: "Session".into(), auth_name: None };
-        let principal = Some(Principal { user: user.into(), means });
+        let principal = Some(Principal { user: user.into(), means, typed: None });
         let born_under = self.store.birth_stamp().as_millis();
         let payload = Payload { principal, born_under, ..Payload::default() };
         self.with_sessions(|sessions| sessions.begin(&payload, false, self.now())).unwrap().session

@@ -8,7 +8,7 @@ use super::httpd::{Outcome, Request, Server, Status};
 use super::mod_auth::{AuthzRule, Provider};
 use super::util_filter::{self, AnswerGate};
 use super::{guard, http_log, sys};
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -98,13 +98,25 @@ impl<'p, M: Module> Hooks<'p, M> {
         };
     }
 
-    /// When a request needs to know its user.
-    pub fn check_authn<H: RequestHook>(&self, order: Order) {
+    /// When a request needs to know its user; `after`: the modules of these source files first.
+    pub fn check_authn<H: RequestHook>(&self, order: Order, after: &[&CStr]) {
+        // httpd keeps the list until the next configuration is read, and sorts by it after this call.
+        let after: Vec<*const c_char> = after.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect();
+        let after = self.0.place_raw(after);
+        // SAFETY: just placed in the configuration's pool.
+        let after = unsafe { (*after).as_ptr() };
         // Subrequests under the same configuration need not be asked again.
         let per_conf = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
         // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_check_authn(Some(request::<M, H>), after, ptr::null(), order.raw(), per_conf) };
+    }
+
+    /// When the user is known, and it is asked whether they may.
+    pub fn check_authz<H: RequestHook>(&self, order: Order) {
+        let per_conf = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
+        // SAFETY: as in `lifecycle`.
         unsafe {
-            sys::ap_hook_check_authn(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw(), per_conf)
+            sys::ap_hook_check_authz(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw(), per_conf)
         };
     }
 
@@ -151,6 +163,8 @@ impl<'p, M: Module> Hooks<'p, M> {
         let (no, order) = (ptr::null(), Order::Middle.raw());
         // SAFETY: as in `lifecycle`.
         unsafe { sys::ap_hook_insert_filter(Some(util_filter::insert::<G>), no, no, order) };
+        // SAFETY: as above.
+        unsafe { sys::ap_hook_insert_error_filter(Some(util_filter::insert::<G>), no, no, order) };
     }
 
     /// Adds a section to mod_status's page, if mod_status is loaded.

@@ -268,16 +268,20 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).ap_auth_type = auth_type.as_ptr().cast_mut() };
     }
 
-    /// Whether the request brings a Basic login for anybody but `user`, or an `Authorization` that cannot be read.
+    /// The name in a Basic login that the request brings. `None` without an `Authorization`; empty for one that is of another
+    /// kind or cannot be read.
     #[must_use]
-    pub fn shows_other_user(self, user: &str) -> bool {
-        let Some(header) = self.headers_in().get(c"Authorization") else { return false };
+    pub fn basic_user(self) -> Option<Vec<u8>> {
+        let header = self.headers_in().get(c"Authorization")?;
         let mut words = header.splitn(2, |&byte| byte == b' ');
         let (scheme, value) =
             (words.next().unwrap_or_default(), words.next().unwrap_or_default().trim_ascii());
-        let decoded = BASE64.decode(value).unwrap_or_default();
-        let named = decoded.split(|&byte| byte == b':').next().unwrap_or_default();
-        !(scheme.eq_ignore_ascii_case(b"Basic") && named == user.as_bytes())
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
+            return Some(Vec::new());
+        }
+        let mut name = BASE64.decode(value).unwrap_or_default();
+        name.truncate(name.iter().position(|&byte| byte == b':').unwrap_or(name.len()));
+        Some(name)
     }
 
     /// What really authenticated the request.

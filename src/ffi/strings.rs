@@ -40,6 +40,16 @@ pub(super) fn one_line(text: &str) -> CString {
     CString::new(clean).unwrap_or_default()
 }
 
+/// An instant, milliseconds since 1970, as HTTP writes it (RFC 9110, 5.6.7).
+#[must_use]
+pub fn http_date(ms: u64) -> String {
+    let mut text = [0; 30];
+    let micros = i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX);
+    // SAFETY: the result takes APR_RFC822_DATE_LEN bytes, 30 with the NUL.
+    unsafe { sys::apr_rfc822_date(text.as_mut_ptr().cast(), micros) };
+    CStr::from_bytes_until_nul(&text).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// The words of `text`, with the quotes and backslashes of httpd's configuration files.
 pub(super) fn words<'p>(pool: Pool<'p>, text: &str) -> Vec<&'p str> {
     let mut rest = pool.c_string(text).as_ptr();

@@ -7,6 +7,7 @@ use super::export;
 use super::rights::{self, Evaluated};
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, News, Visit};
+use super::vouched;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::{dir_config, kept};
 use crate::ffi::http_log::{self, Level};
@@ -16,14 +17,24 @@ use crate::session::rights::Rights;
 use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
 use std::borrow::Cow;
+use std::sync::Arc;
+
+/// When the user is known, and before it is asked what they may: that, too, is kept in the session.
+pub(super) struct Adoption;
+
+impl RequestHook for Adoption {
+    fn run(r: Request<'_>) -> Outcome {
+        adopt(r);
+        Outcome::Declined
+    }
+}
 
 pub(super) struct Fixups;
 
 impl RequestHook for Fixups {
     fn run(r: Request<'_>) -> Outcome {
-        if dir_config::<SessionCluster>(r).adopts() && r.parent().is_none() {
-            adopt(r);
-        }
+        // Some modules name the user before httpd asks for one, as mod_ssl does, and then nobody else is asked.
+        adopt(r);
         export::export(r);
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
@@ -43,8 +54,12 @@ pub(super) fn label(r: Request<'_>, session: &Session) {
     }
 }
 
-/// Makes a session of the user that another module has just authenticated, unless the session says the same already.
+/// Makes a session of the user that another module has just authenticated, unless the session says the same already. Whatever
+/// comes of it, the page was authenticated by its own module.
 fn adopt(r: Request<'_>) {
+    if !dir_config::<SessionCluster>(r).adopts() || r.parent().is_some() {
+        return;
+    }
     let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return };
     // A user that stands there without having been authenticated is somebody's claim.
     if r.authenticated_by().is_none() {
@@ -53,80 +68,82 @@ fn adopt(r: Request<'_>) {
     if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
         return;
     }
-    let Some((visit, host)) = Visit::of(r) else { return };
+    let Some((visit, host)) = Visit::of(r).filter(|(visit, _)| visit.adopts_first_time()) else { return };
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
-    let principal = Some(Principal { user: user.into(), means });
-    let evaluate = |had: &Rights| match rights::evaluate(r, had, true, host) {
-        Evaluated::Rights(rights) => Some(rights),
-        Evaluated::NotAllowed => {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                format!("SC0308: no session for '{user}': 'login' is not granted")
-            });
-            None
-        }
-        Evaluated::Failed(why) => {
-            answer::log_rights_failure(r, &why);
-            None
-        }
-    };
-    let result = match visit.session(r, host) {
-        Known::Found(session)
-            if says(&session, user, auth_type, r.auth_name().as_deref())
-                && !visit.is_stale(host, &session) =>
-        {
-            Ok(())
-        }
-        Known::Found(session) => {
-            let had = session.payload();
-            if had.principal.as_ref().is_none_or(|p| p.user == user) {
-                // Rights are a person's. What a session without one holds was given to nobody.
-                let none = Rights::default();
-                let rights = if had.principal.is_some() { &had.rights } else { &none };
-                let Some(rights) = evaluate(rights) else { return };
-                let payload = Payload { principal, rights, ..had.clone() };
-                let news = News::Login;
-                visit.begin(r, host, &Beginning::Supersede { old: &session, payload: &payload, news })
-            } else {
-                // Another person on the same browser: nothing of the old session may pass on.
-                match visit.end_all(r, host, Reason::Replaced) {
-                    Ok(()) => match evaluate(&Rights::default()) {
-                        Some(rights) => anew(visit, r, host, principal, rights),
-                        None => Ok(()),
-                    },
-                    Err(error) => {
-                        answer::log_failure(r, &error);
-                        Ok(())
-                    }
-                }
-            }
-        }
-        Known::Absent(_) => match evaluate(&Rights::default()) {
-            Some(rights) => anew(visit, r, host, principal, rights),
-            None => Ok(()),
-        },
-        // The page was authenticated by its own module; that there is no telling about a session takes nothing away.
-        Known::Unavailable(_) => Ok(()),
-    };
-    // The page was authenticated by its own module, and is served in any case.
-    if let Err(error) = result {
+    let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
+    let typed = typed.filter(|name| !name.is_empty() && name != user);
+    if let Err(error) = keep(r, visit, host, Principal { user: user.into(), means, typed }) {
         answer::log_failure(r, &error);
     }
 }
 
-/// Whether a session says already that `user` logged in by these means.
-fn says(session: &Session, user: &str, auth_type: &str, auth_name: Option<&str>) -> bool {
-    let principal = session.payload().principal.as_ref();
-    principal.is_some_and(|p| p.user == user && p.means.open(auth_type, auth_name))
+/// Keeps in a session that `principal` has logged in.
+fn keep(
+    r: Request<'_>,
+    visit: &Visit,
+    host: &VirtualHost,
+    principal: Principal,
+) -> Result<(), Arc<SessionError>> {
+    let session = match visit.session(r, host) {
+        Known::Found(session) => Some(session),
+        Known::Absent(_) => None,
+        // That there is no telling about a session takes nothing away.
+        Known::Unavailable(_) => return Ok(()),
+    };
+    let stale = session.as_ref().is_some_and(|session| visit.is_stale(host, session));
+    if let Some(session) = &session
+        && !stale
+        && says(session, &principal)
+        && (session.payload().rights.at != 0 || !rights::asks(r))
+    {
+        return Ok(());
+    }
+    // Whose session it was: nobody's yet, or the same person's. Nothing of another's may pass on.
+    let had = session.as_ref().map(|session| session.payload());
+    let same = had.filter(|had| had.principal.as_ref().is_none_or(|p| p.user == principal.user));
+    // Rights are a person's. What a session without one holds was given to nobody; and what is stale must be asked for.
+    let known = same.filter(|had| had.principal.is_some() && (!stale || rights::asks(r)));
+    let rights = match rights::evaluate(
+        r,
+        &known.map_or_else(Rights::default, |had| had.rights.clone()),
+        true,
+        host,
+    ) {
+        Evaluated::Rights(rights) => rights,
+        Evaluated::NotAllowed => {
+            http_log::request::<SessionCluster>(r, Level::Info, || {
+                format!("SC0308: no session for '{}': 'login' is not granted", principal.user)
+            });
+            return if session.is_some() { visit.end(r, host, Reason::Admin) } else { Ok(()) };
+        }
+        Evaluated::Failed(why) => {
+            answer::log_rights_failure(r, &why);
+            return Ok(());
+        }
+    };
+    let headers = vouched::new_headers(r, &visit.noted_headers());
+    let said = same.cloned().unwrap_or_default();
+    let payload = Payload { principal: Some(principal), rights, headers, ..said };
+    match &session {
+        Some(old) if same.is_some() => {
+            visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Login })?;
+        }
+        _ => {
+            if session.is_some() {
+                visit.end_all(r, host, Reason::Replaced)?;
+            }
+            // On probation: a client that keeps no cookies would otherwise leave a session behind with each request.
+            visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: true })?;
+        }
+    }
+    Ok(())
 }
 
-/// Begins a session on probation: a client that keeps no cookies would otherwise leave one behind with each request.
-fn anew(
-    visit: &Visit,
-    r: Request<'_>,
-    host: &VirtualHost,
-    principal: Option<Principal>,
-    rights: Rights,
-) -> Result<(), SessionError> {
-    let payload = Payload { principal, rights, ..Payload::default() };
-    visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: true })
+/// Whether a session says already that this very user logged in by these means.
+fn says(session: &Session, principal: &Principal) -> bool {
+    let Principal { user, means, .. } = principal;
+    let said = session.payload().principal.as_ref();
+    said.is_some_and(|said| {
+        said.user == *user && said.means.open(&means.auth_type, means.auth_name.as_deref())
+    })
 }

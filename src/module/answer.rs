@@ -61,6 +61,12 @@ pub(super) fn try_later(r: Request<'_>) -> Outcome {
     Outcome::Answer(Status::UNAVAILABLE)
 }
 
+/// As [`try_later`], for an error page whose headers are made already.
+pub(super) fn say_try_later(r: Request<'_>) {
+    r.headers_out().set(c"Retry-After", page::RETRY_AFTER);
+    r.headers_out().set(c"Cache-Control", "no-store");
+}
+
 /// Says that rights could not be evaluated.
 pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);

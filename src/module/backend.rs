@@ -1,12 +1,11 @@
-//! `SessionClusterBackend`: an application begins a session, supersedes it or ends it by a header of its answer. The answer
+//! `SessionClusterBackend`: an application begins a session, changes it or ends it by a header of its answer. The answer
 //! waits until the store has confirmed that; if it does not, the client is told to try again. The headers go no further.
 
 use super::SessionCluster;
 use super::answer;
-use super::rights;
+use super::rights::{self, Here};
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, News, Visit};
-use crate::clock::Timestamp;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request};
@@ -14,12 +13,12 @@ use crate::ffi::util_filter::AnswerGate;
 use crate::session::order::Order;
 use crate::session::payload::{Payload, Principal};
 use crate::session::rights::Rights;
-use crate::session::sessions::SessionError;
+use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-/// The whole of what the session says from now on; empty, its end.
+/// The whole of what the session says from now on; with a user, a login; empty, its end.
 const REPLACE: &CStr = c"X-Session-Replace";
 /// What changes of it.
 const UPDATE: &CStr = c"X-Session-Update";
@@ -30,30 +29,42 @@ impl AnswerGate for Backend {
     const NAME: &CStr = c"SESSION_CLUSTER_BACKEND";
 
     fn watches(r: Request<'_>) -> bool {
-        // What is included in a page has no headers of its own.
-        dir_config::<SessionCluster>(r).heeds_backend() && !r.is_subrequest()
+        // What is included in a page has no headers of its own; an error page has those of the answer that it stands for.
+        let heeds = |r: &Request<'_>| dir_config::<SessionCluster>(*r).heeds_backend();
+        !r.is_subrequest() && std::iter::successors(Some(r), |r| r.parent()).any(|r| heeds(&r))
     }
 
     fn pass(r: Request<'_>) -> Outcome {
         let Some((visit, host)) = Visit::of(r) else { return Outcome::Ok };
-        let orders = match take(r) {
+        if visit.is_refused() {
+            // The error page of an answer that was stopped here.
+            answer::say_try_later(r);
+            return Outcome::Ok;
+        }
+        let order = match take(r) {
             Ok(Some((text, all))) => Order::parse(&text).map(|order| (order, all)).map_err(|e| e.to_string()),
             Ok(None) => return Outcome::Ok,
             Err(complaint) => Err(complaint),
         };
-        let (order, all) = match orders {
-            Ok(order) => order,
+        let done = match order {
+            Ok((order, true)) => replace(r, visit, host, &order),
+            Ok((order, false)) => update(r, visit, host, &order),
             Err(complaint) => {
                 answer::log_bad_order(r, &complaint);
-                return Outcome::Ok;
+                Ok(())
             }
         };
-        match carry_out(r, visit, host, &order, all) {
+        match done {
             Ok(()) => Outcome::Ok,
-            Err(error) => answer::failed(r, &error),
+            Err(error) => {
+                visit.refuse();
+                answer::failed(r, &error)
+            }
         }
     }
 }
+
+type Done = Result<(), Arc<SessionError>>;
 
 /// Takes the headers out of the answer. Returns the order's text, and whether it is the whole of what the session says.
 fn take(r: Request<'_>) -> Result<Option<(Vec<u8>, bool)>, String> {
@@ -74,61 +85,68 @@ fn take(r: Request<'_>) -> Result<Option<(Vec<u8>, bool)>, String> {
     Ok(found.pop())
 }
 
-fn carry_out(
-    r: Request<'_>,
-    visit: &Visit,
-    host: &VirtualHost,
-    order: &Order,
-    all: bool,
-) -> Result<(), Arc<SessionError>> {
-    if all && *order == Order::default() {
+fn replace(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order) -> Done {
+    if *order == Order::default() {
         return visit.end(r, host, Reason::Logout);
     }
-    let at = Visit::now(host);
-    match visit.session(r, host) {
-        Known::Unavailable(error) => Err(error),
-        Known::Found(session) if !order.changes_user(session.payload()) => {
-            let had = session.payload();
-            let payload = Payload { rights: order.applied(&had.rights, all), ..had.clone() };
-            if payload == *had {
-                return Ok(());
-            }
-            let news = News::Data;
-            visit.begin(r, host, &Beginning::Supersede { old: &session, payload: &payload, news })?;
+    let session = match rights::here(r) {
+        Here::Session(session) => session,
+        Here::Nobody => return anew(r, visit, host, order, Payload::default()),
+        Here::Unavailable(error) => return Err(error),
+    };
+    if order.user.is_none() {
+        return change(r, visit, host, &session, order.applied(&session.payload().rights, true));
+    }
+    // Somebody has logged in. What mod_session keeps goes along, unless it is another person's.
+    let same = session.payload().principal.is_none() || !order.changes_user(session.payload());
+    let kept = if same { session.payload().entries.clone() } else { Vec::new() };
+    anew(r, visit, host, order, Payload { entries: kept, ..Payload::default() })
+}
+
+fn update(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order) -> Done {
+    match rights::here(r) {
+        Here::Session(session) if !order.changes_user(session.payload()) => {
+            change(r, visit, host, &session, order.applied(&session.payload().rights, false))
+        }
+        Here::Session(_) | Here::Nobody => {
+            answer::log_bad_order(r, "an update needs a session that counts here, and names no other user");
             Ok(())
         }
-        Known::Found(_) | Known::Absent(_) if !all => {
-            let complaint = "an update needs a session, and names no other user";
-            answer::log_bad_order(r, complaint);
-            Ok(())
-        }
-        Known::Found(session) if session.payload().principal.is_none() => {
-            // Who logs in takes the entries along that mod_session keeps, and a new id.
-            anew(r, visit, host, order, at, session.payload().clone())
-        }
-        Known::Found(_) | Known::Absent(_) => anew(r, visit, host, order, at, Payload::default()),
+        Here::Unavailable(error) => Err(error),
     }
 }
 
-/// Ends what session there is, and begins one that says what the order says and what `kept` does.
-fn anew(
-    r: Request<'_>,
-    visit: &Visit,
-    host: &VirtualHost,
-    order: &Order,
-    at: Timestamp,
-    kept: Payload,
-) -> Result<(), Arc<SessionError>> {
+/// Puts a session with other rights in the place of `old`.
+fn change(r: Request<'_>, visit: &Visit, host: &VirtualHost, old: &Session, rights: Rights) -> Done {
+    if rights == old.payload().rights {
+        return Ok(());
+    }
+    if old.is_superseded() {
+        // What was taken from its successor meanwhile must not come back by it.
+        answer::log_bad_order(r, "the session was superseded while the application was at work");
+        return Ok(());
+    }
+    let payload = Payload { rights, ..old.payload().clone() };
+    visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Data })?;
+    Ok(())
+}
+
+/// Ends what sessions there are, and begins one that says what the order says and what `kept` does.
+fn anew(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order, kept: Payload) -> Done {
+    if let Known::Unavailable(error) = visit.session(r, host) {
+        return Err(error);
+    }
     visit.end_all(r, host, Reason::Replaced)?;
-    let principal = order.user.clone().map(|user| Principal { user, means: rights::own_means(r) });
+    let principal =
+        order.user.clone().map(|user| Principal { user, means: rights::own_means(r), typed: None });
     if let Some(Principal { user, .. }) = &principal {
         http_log::request::<SessionCluster>(r, Level::Info, || {
             format!("SC0309: the application logged '{user}' in")
         });
     }
-    let had = Rights { at: at.as_millis(), ..Rights::default() };
-    let payload =
-        Payload { principal, rights: order.applied(&had, true), entries: kept.entries, ..Payload::default() };
+    let at = Visit::now(host).as_millis();
+    let rights = order.applied(&Rights { at, ..Rights::default() }, true);
+    let payload = Payload { principal, rights, ..kept };
     visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false })?;
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use super::config::{ClusterSpec, ServerConfig};
 use crate::ffi::httpd::Server;
+use crate::session::ledger::LedgerSecret;
 use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
 use crate::store::l2::{NodeReport, wire};
 use crate::store::tiers::Cluster;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
@@ -45,6 +47,24 @@ pub(super) fn open(
             version: env!("CARGO_PKG_VERSION").into(),
         },
     }))
+}
+
+/// The secret that `SessionClusterSecret` names.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn ledger(config: &ServerConfig) -> Result<Option<LedgerSecret>, String> {
+    let Some(source) = config.secret.get() else { return Ok(None) };
+    let wrong = |e: String| format!("SC0118: SessionClusterSecret {source}: {e}");
+    let text = match source.split_once(':') {
+        Some(("file", path)) => secret(SecretSource::File(Path::new(path))),
+        Some((_, program)) => secret(SecretSource::Program(program)),
+        None => Err("names no place".into()),
+    };
+    let secret = LedgerSecret::new(&text.map_err(wrong)?);
+    secret
+        .ok_or_else(|| wrong("is shorter than 16 bytes: make it with 'openssl rand -hex 32'".into()))
+        .map(Some)
 }
 
 /// Tells stores apart: by all words but those that say how to get in.

@@ -21,6 +21,8 @@ use std::time::Duration;
 pub struct ServerConfig {
     /// `SessionClusterTable`; of the main server.
     pub table: Setting<TableSpec>,
+    /// `SessionClusterSecret`: where the secret of the ledger is; of the main server.
+    pub secret: Setting<String>,
     /// The store of the cluster; of the main server.
     pub cluster: ClusterSpec,
     /// `SessionClusterRealm`.
@@ -127,6 +129,7 @@ impl Config for ServerConfig {
     fn merge(outer: &Self, inner: &Self) -> Self {
         ServerConfig {
             table: outer.table.clone(),
+            secret: outer.secret.clone(),
             cluster: outer.cluster.clone(),
             realm: Setting::merge(&outer.realm, &inner.realm),
             cookie: Setting::merge(&outer.cookie, &inner.cookie),

@@ -66,6 +66,13 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         set: set_node,
     },
     Directive {
+        name: c"SessionClusterSecret",
+        scope: Scope::Global,
+        arity: (1, 1),
+        help: c"file:PATH | exec:PROGRAM: keep for each user a sealed list of where they logged in; the same on all nodes",
+        set: set_secret,
+    },
+    Directive {
         name: c"SessionClusterRealm",
         scope: Scope::VirtualHost,
         arity: (1, 1),
@@ -194,7 +201,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<25> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<26> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -256,6 +263,17 @@ fn set_node(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Do
         return Err("a node needs a name of up to 100 bytes, such as web1".into());
     }
     server.cluster.node = Setting::Set(name.to_owned());
+    Ok(())
+}
+
+fn set_secret(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
+    let source = match args.first().split_once(':') {
+        Some(("file", path)) if !path.is_empty() => format!("file:{}", args.path(path)?),
+        Some(("exec", program)) if !program.is_empty() => args.first().to_owned(),
+        _ => return Err(format!("'{}' is neither file:PATH nor exec:PROGRAM", args.first())),
+    };
+    server.secret = Setting::Set(source);
+    server.in_use = true;
     Ok(())
 }
 

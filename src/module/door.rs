@@ -7,6 +7,7 @@ use super::refusal::refuse;
 use super::rights::{self, Fresh};
 use super::runtime::VirtualHost;
 use super::visit::{Known, Visit};
+use super::vouched;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
@@ -26,6 +27,18 @@ impl RequestHook for Door {
             return Outcome::Declined;
         }
         let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
+        let outcome = Door::decide(r, visit, host, auth_type, own);
+        if outcome == Outcome::Declined && dir.adopts() {
+            // Another module is asked now, and may tell applications of the user by request headers.
+            visit.note_headers(r.headers_in().pairs());
+        }
+        outcome
+    }
+}
+
+impl Door {
+    fn decide(r: Request<'_>, visit: &Visit, host: &VirtualHost, auth_type: &str, own: bool) -> Outcome {
+        let dir = dir_config::<SessionCluster>(r);
         match visit.session(r, host) {
             Known::Found(session) => {
                 let principal = session.payload().principal.as_ref();
@@ -35,7 +48,7 @@ impl RequestHook for Door {
                     Some(principal)
                         if own
                             || (dir.adopts()
-                                && !r.shows_other_user(&principal.user)
+                                && !shows_other_user(r, principal)
                                 && !visit.is_stale(host, &session)) =>
                     {
                         open(r, visit, host, &session, own)
@@ -62,12 +75,24 @@ fn open(r: Request<'_>, visit: &Visit, host: &VirtualHost, session: &Arc<Session
             if let Some(principal) = &session.payload().principal {
                 r.authenticate(&principal.user, &principal.means.auth_type);
             }
+            if !own {
+                vouched::restore(r, session.payload());
+            }
             Outcome::Ok
         }
         Fresh::LoginNeeded if own => refuse(r),
         Fresh::LoginNeeded => Outcome::Declined,
         Fresh::Answer(outcome) => outcome,
     }
+}
+
+/// Whether the request brings a Basic login for anybody but the user of a session, or a login of another kind.
+fn shows_other_user(r: Request<'_>, principal: &Principal) -> bool {
+    let is_theirs = |name: Vec<u8>| {
+        name == principal.user.as_bytes()
+            || principal.typed.as_ref().is_some_and(|typed| name == typed.as_bytes())
+    };
+    r.basic_user().is_some_and(|name| !is_theirs(name))
 }
 
 /// The visitor has logged in, but by a login for another `AuthName`. To send them to the login again would lead them in

@@ -66,11 +66,18 @@ pub(super) fn scrub(r: Request<'_>, exported: &[CString]) {
     let forged =
         headers.names(|name| exported.iter().any(|exported| reads_the_same(name, exported.as_bytes())));
     forged.into_iter().for_each(|name| headers.unset(name));
+    // Nor may a client have one taken out again: what it names here goes no further than this server.
+    let Some(hops) = headers.get(c"Connection") else { return };
+    let is_ours = |hop: &&[u8]| exported.iter().any(|ours| reads_the_same(hop.trim_ascii(), ours.as_bytes()));
+    if hops.split(|&byte| byte == b',').any(|hop| is_ours(&hop)) {
+        let others: Vec<&[u8]> = hops.split(|&byte| byte == b',').filter(|hop| !is_ours(hop)).collect();
+        headers.set_bytes(c"Connection", &others.join(&b','));
+    }
 }
 
 /// Whether an application may take one header for the other: case goes, and in a CGI environment `-` becomes `_`, as does,
 /// with some servers, anything that is neither letter nor digit.
-fn reads_the_same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn reads_the_same(a: &[u8], b: &[u8]) -> bool {
     let folded = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
     a.iter().map(folded).eq(b.iter().map(folded))
 }

@@ -43,9 +43,10 @@ impl hooks::Lifecycle for Lifecycle {
         let cluster = cluster::open(main, &server_config::<SessionCluster>(main).cluster, &hosts)?;
         let store = Arc::new(runtime::behind(table, before, cluster));
         let throttle = Arc::new(runtime::open_throttle(main)?);
+        let ledger = cluster::ledger(server_config::<SessionCluster>(main))?;
         for (server, config) in hosts {
-            let (store, throttle) = (Arc::clone(&store), Arc::clone(&throttle));
-            config.host.get_or_try_init(|| VirtualHost::new(store, throttle, server, config))?;
+            let (store, throttle, ledger) = (Arc::clone(&store), Arc::clone(&throttle), ledger.clone());
+            config.host.get_or_try_init(|| VirtualHost::new(store, throttle, ledger, server, config))?;
         }
         Ok(())
     }

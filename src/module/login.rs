@@ -133,7 +133,7 @@ fn log_in(r: Request<'_>) -> Outcome {
     if let Err(error) = visit.end_all(r, host, Reason::Replaced) {
         return answer::not_done(r, &error);
     }
-    let principal = Some(Principal { user: user.into(), means: rights::own_means(r) });
+    let principal = Some(Principal { user: user.into(), means: rights::own_means(r), typed: None });
     let payload = Payload { principal, rights, ..Payload::default() };
     if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
         return answer::not_done(r, &error);

@@ -16,6 +16,7 @@ mod expr;
 mod lifecycle;
 mod login;
 mod logout;
+mod mine;
 mod page;
 mod provider;
 mod refusal;
@@ -24,6 +25,7 @@ mod runtime;
 mod status;
 mod template;
 mod visit;
+mod vouched;
 mod watcher;
 mod whoami;
 
@@ -50,7 +52,9 @@ impl Module for SessionCluster {
         // Before every module that looks at cookies: ours is for nobody else's eyes.
         hooks.post_read_request::<visit::TakeCookie>(Order::ReallyFirst);
         // Before the modules that ask for passwords: a session answers first.
-        hooks.check_authn::<door::Door>(Order::First);
+        // But after mod_ssl, which makes a Basic login of a client's certificate.
+        hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);
+        hooks.check_authz::<adopt::Adoption>(Order::First);
         hooks.fixups::<adopt::Fixups>(Order::First);
         hooks.handler::<Handlers>(Order::Middle);
         hooks.authz::<authz::AnySession>();
@@ -72,6 +76,7 @@ impl RequestHook for Handlers {
             b"session-cluster-login" => login::handle(r),
             b"session-cluster-logout" => logout::handle(r),
             b"session-cluster-admin" => admin::handle(r),
+            b"session-cluster-mine" => mine::handle(r),
             b"session-cluster-whoami" => whoami::handle(r),
             _ => Outcome::Declined,
         }

@@ -3,9 +3,12 @@
 
 use super::SessionCluster;
 use super::template::render;
+use crate::clock::Timestamp;
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::ffi::strings::http_date;
+use crate::session::ledger::Listed;
 use crate::store::tombstone::Reason;
 use minijinja::context;
 use minijinja::value::Value;
@@ -113,6 +116,52 @@ pub(super) fn admin(r: Request<'_>, so_far: &Administered<'_>) -> Outcome {
             send_page(r, Some(Status::BAD_REQUEST), "admin", "admin", context! { error })
         }
     }
+}
+
+/// What was done on the page of one's own sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing yet.
+    Nothing,
+    /// One session was ended.
+    Ended,
+    /// All others were ended.
+    OthersEnded,
+}
+
+/// A session on the page of one's own.
+#[derive(Clone)]
+pub(super) struct MySession(Value);
+
+impl MySession {
+    /// Of the list; `this`: it is that of the browser that asks.
+    pub(super) fn of(listed: &Listed, this: bool) -> Self {
+        MySession(context! {
+            began => minute(Timestamp::from_millis(listed.login.at)),
+            seen => listed.last_seen.map(minute),
+            address => listed.login.address.as_str(),
+            agent => listed.login.agent.as_str(),
+            name => listed.log_id.to_string(),
+            this,
+        })
+    }
+}
+
+/// An instant to the minute, in UTC: without a script, a page does not know its reader's time zone.
+fn minute(instant: Timestamp) -> String {
+    let text = http_date(instant.as_millis());
+    text.rsplit_once(':').map_or_else(|| text.clone(), |(minutes, _)| format!("{minutes} UTC"))
+}
+
+/// Sends the list of a user's sessions.
+pub(super) fn mine(r: Request<'_>, user: &str, sessions: &[MySession], said: Said) -> Outcome {
+    let notice = match said {
+        Said::Nothing => None,
+        Said::Ended => Some("mine_ended"),
+        Said::OthersEnded => Some("mine_others_ended"),
+    };
+    let sessions: Value = sessions.iter().cloned().map(|session| session.0).collect();
+    send_page(r, None, "mine", "mine", context! { user, sessions, notice })
 }
 
 /// Leads the browser on to `target`, with a GET.

@@ -11,6 +11,7 @@ use crate::ffi::http_config::dir_config;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session::{SessionProvider, SessionRec};
 use crate::session::payload::{Entry, Means, Payload};
+use crate::session::rights::Rights;
 use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
 use std::sync::Arc;
@@ -91,6 +92,10 @@ fn save(
         let Payload { principal, rights, auth_time, .. } = had;
         let payload = Payload { entries, max_age, principal, rights, auth_time, ..Payload::default() };
         return anew(r, visit, host, &payload);
+    }
+    if session.is_superseded() && had.rights != Rights::default() {
+        // The first change wins: what was taken from its successor meanwhile must not come back by this one.
+        return Ok(());
     }
     let payload = Payload { entries, max_age, ..had.clone() };
     let beginning = Beginning::Supersede { old: session, payload: &payload, news: News::Data };

@@ -60,11 +60,12 @@ pub(super) enum Evaluated {
 /// Puts the questions that stand where `r` goes, for the user of `r`. `had`: the rights so far, of which those that nothing
 /// here asks for stay as they are. `login`: whether a password was just checked.
 pub(super) fn evaluate(r: Request<'_>, had: &Rights, login: bool, host: &VirtualHost) -> Evaluated {
-    let at = Visit::now(host).as_millis();
-    let mut rights = Rights { at, place: had.place.clone(), ..had.clone() };
-    let Some(questions) = dir_config::<SessionCluster>(r).questions.get() else {
-        return Evaluated::Rights(rights);
-    };
+    let mut rights = had.clone();
+    let questions = dir_config::<SessionCluster>(r).questions.get();
+    if questions.is_some() || had.place.is_some() {
+        rights.at = Visit::now(host).as_millis();
+    }
+    let Some(questions) = questions else { return Evaluated::Rights(rights) };
     rights.grants.retain(|name| !questions.grants.iter().any(|grant| grant.name == *name));
     for grant in &questions.grants {
         if rights.grants(&grant.name) {
@@ -135,7 +136,9 @@ pub(super) fn refreshed(
     let age = dir_config::<SessionCluster>(r).rights_age.get();
     let old = || age.is_some_and(|&age| rights.are_older_than(age, Visit::now(host)));
     // A superseded session goes soon, and its successor is fresh; a subrequest shares its main request's session.
-    if session.is_superseded() || r.is_subrequest() || !(marked || old()) {
+    // What came from elsewhere and nothing here asks for stays as it is, and is asked for where something does.
+    let askable = rights.place.is_some() || asks(r);
+    if session.is_superseded() || r.is_subrequest() || !askable || !(marked || old()) {
         return Fresh::Session(session);
     }
     let Some(principal) = &session.payload().principal else { return Fresh::Session(session) };
@@ -187,6 +190,11 @@ pub(super) fn refreshed(
         (Ok(()), None) => Fresh::LoginNeeded,
         (Err(error), _) => Fresh::Answer(answer::failed(r, &error)),
     }
+}
+
+/// Whether any question stands where `r` goes.
+pub(super) fn asks(r: Request<'_>) -> bool {
+    dir_config::<SessionCluster>(r).questions.get().is_some()
 }
 
 fn is_login(there: &Request<'_>) -> bool {

@@ -9,6 +9,7 @@ use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
 use crate::ffi::util_mutex::{GlobalGuard, GlobalMutex};
 use crate::session::cookie::CookieSpec;
+use crate::session::ledger::LedgerSecret;
 use crate::session::policy::Policy;
 use crate::session::realm::Realm;
 use crate::session::sessions::Sessions;
@@ -61,6 +62,7 @@ pub(super) type HostStore = Store<'static, HostLock>;
 pub struct VirtualHost {
     store: Arc<HostStore>,
     throttle: Arc<Throttle<'static>>,
+    ledger: Option<LedgerSecret>,
     patience: Duration,
     realm: Realm,
     policy: Policy,
@@ -75,6 +77,7 @@ impl VirtualHost {
     pub(super) fn new(
         store: Arc<HostStore>,
         throttle: Arc<Throttle<'static>>,
+        ledger: Option<LedgerSecret>,
         server: Server<'_>,
         config: &ServerConfig,
     ) -> Result<Self, String> {
@@ -85,7 +88,7 @@ impl VirtualHost {
             None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
         };
         let realm = Realm::new(&config.realm_name(server));
-        Ok(VirtualHost { store, throttle, patience, realm, policy, cookie })
+        Ok(VirtualHost { store, throttle, ledger, patience, realm, policy, cookie })
     }
 
     /// Its sessions, for a request with that budget.
@@ -111,6 +114,11 @@ impl VirtualHost {
     /// Who has to wait for their next login.
     pub(super) fn throttle(&self) -> &Throttle<'static> {
         &self.throttle
+    }
+
+    /// What the list of each user's sessions is derived from, if one is kept.
+    pub(super) fn ledger(&self) -> Option<&LedgerSecret> {
+        self.ledger.as_ref()
     }
 
     /// Its realm.

@@ -12,6 +12,7 @@ use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session;
 use crate::session::cookie::{MAX_CANDIDATES, Stripped};
 use crate::session::id::SessionId;
+use crate::session::ledger::{LedgerSecret, Listed};
 use crate::session::payload::Payload;
 use crate::session::realm::Realm;
 use crate::session::scope::{Effect, Scope};
@@ -34,12 +35,18 @@ pub struct Visit {
     known: RefCell<Option<Known>>,
     /// When the session was last seen before this visit.
     seen_before: Cell<Option<Timestamp>>,
+    /// The request's headers before another module was asked who the user is.
+    headers: RefCell<Vec<(String, Vec<u8>)>>,
+    /// Whether what another module authenticated was looked at.
+    adopted: Cell<bool>,
+    /// Whether the answer was stopped because the store did not confirm what the application ordered.
+    refused: Cell<bool>,
     /// The form that was sent before the login that it needs, encoded.
     form: RefCell<Option<String>>,
     /// What it may yet spend waiting for the store of the cluster.
     budget: Budget,
     /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
-    stamp: Timestamp,
+    stamp: Cell<Timestamp>,
 }
 
 /// The session of a visit.
@@ -73,9 +80,12 @@ impl Visit {
             remembered: None,
             known: RefCell::new(None),
             seen_before: Cell::new(None),
+            headers: RefCell::new(Vec::new()),
+            adopted: Cell::new(false),
+            refused: Cell::new(false),
             form: RefCell::new(None),
             budget: host.budget(),
-            stamp: host.store().birth_stamp(),
+            stamp: Cell::new(host.store().birth_stamp()),
         };
         if let Some(header) = r.headers_in().get(c"Cookie") {
             let mut cookies = host.cookie().find(visit.https, header);
@@ -136,6 +146,31 @@ impl Visit {
         known
     }
 
+    /// Notes the request's headers before another module is asked who the user is.
+    pub(super) fn note_headers(&self, headers: Vec<(String, Vec<u8>)>) {
+        *self.headers.borrow_mut() = headers;
+    }
+
+    /// The request's headers as they were noted.
+    pub(super) fn noted_headers(&self) -> Vec<(String, Vec<u8>)> {
+        self.headers.take()
+    }
+
+    /// Notes that what another module authenticated is looked at. False if it was before.
+    pub(super) fn adopts_first_time(&self) -> bool {
+        !self.adopted.replace(true)
+    }
+
+    /// Notes that the answer was stopped.
+    pub(super) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether the answer was stopped.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.get()
+    }
+
     /// Keeps a form until the login page is made.
     pub(super) fn keep_form(&self, form: String) {
         *self.form.borrow_mut() = Some(form);
@@ -174,8 +209,31 @@ impl Visit {
         scope: Scope<'_>,
         effect: Effect,
     ) -> Result<(), SessionError> {
-        let now = Visit::now(host);
-        host.sessions(&self.budget).mark(scope, effect, now)
+        let stamp = host.sessions(&self.budget).mark(scope, effect, Visit::now(host))?;
+        // What begins after it in this visit is not meant.
+        self.stamp.set(self.stamp.get().max(stamp));
+        Ok(())
+    }
+
+    /// The user's sessions, as the ledger tells.
+    ///
+    /// # Errors
+    /// When there is no telling.
+    pub(super) fn list(
+        &self,
+        host: &VirtualHost,
+        ledger: &LedgerSecret,
+        user: &str,
+    ) -> Result<Vec<Listed>, SessionError> {
+        host.sessions(&self.budget).list(ledger, user, Visit::now(host))
+    }
+
+    /// Ends one of the user's sessions.
+    ///
+    /// # Errors
+    /// When that was not stored.
+    pub(super) fn end_listed(&self, host: &VirtualHost, listed: &Listed) -> Result<(), SessionError> {
+        host.sessions(&self.budget).end_listed(listed, Visit::now(host))
     }
 
     /// Begins a session, in place of `old` if there is one, and sets its cookie.
@@ -193,7 +251,7 @@ impl Visit {
             Beginning::Supersede { old, payload, news } => {
                 let mut payload = payload.clone();
                 if news != News::Data {
-                    payload.fresh_under = self.stamp.as_millis();
+                    payload.fresh_under = self.stamp.get().as_millis();
                 }
                 if news == News::Login {
                     payload.auth_time = now.as_millis();
@@ -201,10 +259,19 @@ impl Visit {
                 sessions.supersede(old, &payload, now)?
             }
             Beginning::Anew { payload, probation } => {
-                let stamp = self.stamp.as_millis();
+                let stamp = self.stamp.get().as_millis();
                 let auth_time = if payload.auth_time == 0 { now.as_millis() } else { payload.auth_time };
                 let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
-                sessions.begin(&payload, probation, now)?
+                let begun = sessions.begin(&payload, probation, now)?;
+                if let (Some(ledger), Some(principal)) = (host.ledger(), &payload.principal) {
+                    let client =
+                        [r.client_address(), r.headers_in().get_text(c"User-Agent").unwrap_or_default()];
+                    // That it is not listed takes nothing from who logged in.
+                    if let Err(error) = sessions.enter(ledger, &begun.session, &principal.user, client, now) {
+                        answer::log_failure(r, &error);
+                    }
+                }
+                begun
             }
         };
         answer::alarm_if_evicting(r, host.store().table(), &begun);

@@ -6,6 +6,7 @@ pub mod cookie;
 pub mod csrf;
 pub mod form;
 pub mod id;
+pub mod ledger;
 pub mod order;
 pub mod payload;
 pub mod policy;

@@ -11,6 +11,8 @@ pub struct Payload {
     pub principal: Option<Principal>,
     /// Entries that mod_session keeps in the session, in their order.
     pub entries: Vec<Entry>,
+    /// Request headers that the module which vouched for the user had set.
+    pub headers: Vec<Entry>,
     /// What mod_session set as the longest time between two visits, s; 0 for none.
     pub max_age: u32,
     /// Key of the first session of the line, if this one supersedes another: its tombstone ends the whole line.
@@ -54,6 +56,8 @@ pub struct Principal {
     pub user: String,
     /// The means of the login.
     pub means: Means,
+    /// The name that the user typed, if the provider knows them by another.
+    pub typed: Option<String>,
 }
 
 /// What authenticated a login: httpd's `AuthType` and `AuthName` where it happened.
@@ -125,8 +129,10 @@ mod tests {
             principal: Some(Principal {
                 user: "alice".into(),
                 means: Means { auth_type: "Basic".into(), auth_name: Some("Intranet".into()) },
+                typed: None,
             }),
             entries: vec![Entry { name: "k".into(), value: vec![0, 255] }],
+            headers: vec![Entry { name: "OIDC_CLAIM_sub".into(), value: b"a".to_vec() }],
             max_age: 1800,
             origin: Some([9; 32]),
             rights: Rights { grants: vec!["staff".into()], ..Rights::default() },

@@ -26,16 +26,7 @@ impl Realm {
     /// its first half says nothing about its second.
     #[must_use]
     pub fn derive(&self, id: &SessionId) -> Derived {
-        let mut output = [0; 64];
-        blake3::Hasher::new_keyed(id.as_bytes()).update(&self.0).finalize_xof().fill(&mut output);
-        let mut derived = Derived { key: Key::new([0; 32]), secret: Secret([0; 32]) };
-        let (key, secret) = output.split_at(32);
-        derived.secret.0.copy_from_slice(secret);
-        if let Some(key) = key.first_chunk() {
-            derived.key = Key::new(*key);
-        }
-        output.zeroize();
-        derived
+        Derived::keyed(id.as_bytes(), &self.0)
     }
 }
 
@@ -45,6 +36,22 @@ pub struct Derived {
     pub key: Key,
     /// What seals its record.
     pub secret: Secret,
+}
+
+impl Derived {
+    /// What comes of `secret`, for `purpose`.
+    pub(super) fn keyed(secret: &[u8; 32], purpose: &[u8]) -> Self {
+        let mut output = [0; 64];
+        blake3::Hasher::new_keyed(secret).update(purpose).finalize_xof().fill(&mut output);
+        let mut derived = Derived { key: Key::new([0; 32]), secret: Secret([0; 32]) };
+        let (key, secret) = output.split_at(32);
+        derived.secret.0.copy_from_slice(secret);
+        if let Some(key) = key.first_chunk() {
+            derived.key = Key::new(*key);
+        }
+        output.zeroize();
+        derived
+    }
 }
 
 /// The secret that seals one record.

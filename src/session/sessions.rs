@@ -91,12 +91,24 @@ impl From<PayloadError> for SessionError {
 
 impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// How much longer than its record a tombstone is kept, so that clocks may differ a little.
-    const TOMBSTONE_MARGIN: Duration = Duration::from_secs(60);
+    pub(super) const TOMBSTONE_MARGIN: Duration = Duration::from_secs(60);
 
     /// The sessions of `realm` in `store` under `policy`, for a request that may spend `budget` waiting for the store.
     #[must_use]
     pub fn new(store: &'t Store<'m, L>, realm: &'t Realm, policy: Policy, budget: &'t Budget) -> Self {
         Sessions { store, realm, policy, budget }
+    }
+
+    pub(super) fn store(&self) -> &'t Store<'m, L> {
+        self.store
+    }
+
+    pub(super) fn realm(&self) -> &'t Realm {
+        self.realm
+    }
+
+    pub(super) fn budget(&self) -> &'t Budget {
+        self.budget
     }
 
     /// Begins a session. The payload says which marks it was born under: those of [`Store::birth_stamp`] before
@@ -233,13 +245,12 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Ok(self.store.end(&session.key, tombstone, now, self.budget)?)
     }
 
-    /// Ends every session of a scope, or has it refreshed.
+    /// Ends every session of a scope, or has it refreshed. Returns the mark: sessions born under it are not meant.
     ///
     /// # Errors
     /// When the store did not confirm it.
-    pub fn mark(&self, scope: Scope<'_>, effect: Effect, now: Timestamp) -> Result<(), SessionError> {
-        self.store.mark(&scope.key(self.realm, effect), now, self.budget)?;
-        Ok(())
+    pub fn mark(&self, scope: Scope<'_>, effect: Effect, now: Timestamp) -> Result<Timestamp, SessionError> {
+        Ok(self.store.mark(&scope.key(self.realm, effect), now, self.budget)?)
     }
 
     /// Whether whoever vouched for the user of a session has to be asked again.
@@ -318,8 +329,19 @@ impl Session {
         self.idle
     }
 
+    /// The log-safe name of the first session of its line.
+    #[must_use]
+    pub fn line(&self) -> LogId {
+        self.origin().log_id()
+    }
+
+    /// When it was to end at the latest when its line began.
+    pub(super) fn born_deadline(&self) -> Timestamp {
+        self.born_deadline
+    }
+
     /// Key of the first session of its line.
-    fn origin(&self) -> Key {
+    pub(super) fn origin(&self) -> Key {
         self.payload.origin.map_or(self.key, Key::new)
     }
 

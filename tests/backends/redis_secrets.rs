@@ -173,7 +173,7 @@ fn a_dump_of_redis_tells_nothing_of_a_visitor() {
     let now = store.now(Timestamp::default);
     let means = Means { auth_type: "Session".into(), auth_name: None };
     let payload = Payload {
-        principal: Some(Principal { user: "alice-of-wonderland".into(), means }),
+        principal: Some(Principal { user: "alice-of-wonderland".into(), means, typed: None }),
         entries: vec![Entry { name: "entry-name".into(), value: b"entry-value".into() }],
         rights: Rights { grants: vec!["group-of-hatters".into()], ..Rights::default() },
         born_under: store.birth_stamp().as_millis(),

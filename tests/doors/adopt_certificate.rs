@@ -187,7 +187,6 @@ fn a_certificate_counts_for_more_than_the_session_of_somebody_else() {
 }
 
 #[test]
-#[ignore = "defect: the door is asked before mod_ssl has turned the certificate into a Basic user"]
 fn a_certificate_by_fake_basic_counts_for_more_too_when_mod_ssl_is_loaded_later() {
     assert_that_certificates_count(Ssl::AfterUs, &[1]);
 }

@@ -29,7 +29,7 @@ fn alice() -> Payload {
 
 fn of(user: &str) -> Payload {
     let means = Means { auth_type: "Session".into(), auth_name: None };
-    Payload { principal: Some(Principal { user: user.into(), means }), ..Payload::default() }
+    Payload { principal: Some(Principal { user: user.into(), means, typed: None }), ..Payload::default() }
 }
 
 fn after(seconds: u64) -> Timestamp {

@@ -1,0 +1,174 @@
+//! The ledger: where the sessions of a user began, so that the user can look at them and end those they do not know. Each
+//! login is a record of its own in one of a few places that the user's name and the server's secret give, sealed by the
+//! same; without that secret, a store says neither whose they are nor what is in them.
+
+use super::realm::{Derived, Realm};
+use super::scope::{Effect, Scope};
+use super::sessions::{Session, SessionError, Sessions};
+use crate::clock::Timestamp;
+use crate::store::key::{Key, LogId};
+use crate::store::l1::{TableError, WriteLock};
+use crate::store::record::Record;
+use crate::store::tiers::{Loaded, StoreError};
+use crate::store::tombstone::{Reason, Tombstone};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// What the ledgers of all users are derived from: the same on every node of a cluster.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct LedgerSecret([u8; 32]);
+
+/// A login, as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    session: [u8; 32],
+    until: u64,
+    born_under: u64,
+    /// When, ms since 1970.
+    pub at: u64,
+    /// The client's address.
+    pub address: String,
+    /// What the client said it was.
+    pub agent: String,
+}
+
+/// A session of the user's, as far as the ledger and the store tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its login.
+    pub login: Login,
+    /// When it was last seen; `None` if that is not known.
+    pub last_seen: Option<Timestamp>,
+    /// Its log-safe name.
+    pub log_id: LogId,
+}
+
+impl LedgerSecret {
+    /// A secret from any text of at least 16 bytes.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let secret = || blake3::derive_key("mod_session_cluster v1 ledger", text.as_bytes());
+        (text.len() >= 16).then(|| LedgerSecret(secret()))
+    }
+
+    /// Key of a place, and what seals the record that was put there at `created`. A place is used again once its record's
+    /// time is over; the instant makes sure that no two payloads are ever sealed by the same secret.
+    fn place(&self, realm: &Realm, user: &str, number: u8, created: Timestamp) -> Derived {
+        let name = blake3::Hasher::new_keyed(&self.0)
+            .update(realm.as_bytes())
+            .update(&[number])
+            .update(user.as_bytes())
+            .finalize();
+        let Derived { secret, .. } = Derived::keyed(name.as_bytes(), &created.as_millis().to_le_bytes());
+        Derived { key: Key::new(*blake3::hash(name.as_bytes()).as_bytes()), secret }
+    }
+}
+
+impl<L: WriteLock> Sessions<'_, '_, L> {
+    /// Places for the logins of a user, and how many are tried for a new one: with as many logins as there are places,
+    /// one in a few is not listed.
+    const PLACES: u8 = 32;
+    const TRIES: usize = 4;
+    /// Bytes of an address, and of what a client says it is.
+    const TEXT: usize = 200;
+
+    /// Enters the login of a session of `user` into the ledger. With all places taken, it is not listed.
+    ///
+    /// # Errors
+    /// When the store did not confirm it.
+    pub fn enter(
+        &self,
+        secret: &LedgerSecret,
+        session: &Session,
+        user: &str,
+        [address, agent]: [&str; 2],
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(Self::TEXT).collect();
+        let login = Login {
+            session: *session.origin().as_bytes(),
+            until: session.born_deadline().as_millis(),
+            born_under: session.payload().born_under,
+            at: now.as_millis(),
+            address: short(address),
+            agent: short(agent),
+        };
+        for _ in 0..Self::TRIES {
+            let number = (getrandom::u32()? % u32::from(Self::PLACES)) as u8;
+            let Derived { key, secret } = secret.place(self.realm(), user, number, now);
+            let mut sealed = postcard::to_allocvec(&login).map_err(|_| SessionError::Seal)?;
+            secret.seal(&[], &mut sealed).map_err(|_| SessionError::Seal)?;
+            let (deadline, idle) = (session.born_deadline(), Duration::from_secs(49 * 86_400));
+            let record = Record { key, created: now, deadline, last_seen: now, idle, sealed: &sealed };
+            match self.store().create(&record, now, self.budget()) {
+                Err(StoreError::Table(TableError::Exists)) => {}
+                result => return Ok(result.map(|_| ())?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The sessions of `user` that go on, the newest first.
+    ///
+    /// # Errors
+    /// When there is no telling.
+    pub fn list(
+        &self,
+        secret: &LedgerSecret,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Listed>, SessionError> {
+        let mut listed = Vec::new();
+        for number in 0..Self::PLACES {
+            let key = secret.place(self.realm(), user, number, now).key;
+            let mut sealed = Vec::new();
+            let Loaded::Found(found) = self.store().load(&key, now, &mut sealed, self.budget())? else {
+                continue;
+            };
+            let secret = secret.place(self.realm(), user, number, found.facts.created).secret;
+            let Some(login) =
+                secret.open(&[], &mut sealed).ok().and_then(|bytes| postcard::from_bytes(bytes).ok())
+            else {
+                continue;
+            };
+            listed.extend(self.look(login, user, now)?);
+        }
+        listed.sort_by_key(|listed| std::cmp::Reverse(listed.login.at));
+        Ok(listed)
+    }
+
+    /// How the session of a login stands; `None` if it has ended.
+    fn look(&self, login: Login, user: &str, now: Timestamp) -> Result<Option<Listed>, SessionError> {
+        let key = Key::new(login.session);
+        let last_seen = match self.store().load(&key, now, &mut Vec::new(), self.budget())? {
+            Loaded::Found(found)
+                if now.since(found.facts.last_seen) > found.facts.idle + found.idle_slack =>
+            {
+                return Ok(None);
+            }
+            Loaded::Found(found) => Some(found.facts.last_seen),
+            // Another has taken its place, under an id that is not known here.
+            Loaded::Absent(Some(Reason::Superseded)) => None,
+            Loaded::Absent(_) => return Ok(None),
+        };
+        let marks =
+            [Scope::All, Scope::Realm, Scope::User(user)].map(|scope| scope.key(self.realm(), Effect::End));
+        let born_under = Timestamp::from_millis(login.born_under);
+        if self.store().is_marked(marks.into_iter(), born_under, self.budget())? {
+            return Ok(None);
+        }
+        Ok(Some(Listed { login, last_seen, log_id: key.log_id() }))
+    }
+
+    /// Ends a session that is listed, and all that took its place.
+    ///
+    /// # Errors
+    /// When the store did not confirm it.
+    pub fn end_listed(&self, listed: &Listed, now: Timestamp) -> Result<(), SessionError> {
+        let until = Timestamp::from_millis(listed.login.until).after(Self::TOMBSTONE_MARGIN);
+        let tombstone = Tombstone { reason: Reason::Logout, node: 0, at: now, until, ends_line: true };
+        self.store().end(&Key::new(listed.login.session), tombstone, now, self.budget())?;
+        Ok(())
+    }
+}
