@@ -9,9 +9,14 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn site(name: &str) -> Site {
-    let include =
-        format!("Define PASSWORDS passwords\nDefine TABLE sessions\nInclude {}", example(name).display());
-    Site::bare(Mpm::Event).conf(&include).file("htdocs/login.html", "please log in\n")
+    let include = format!(
+        "Define PASSWORDS passwords\nDefine TABLE sessions\nDefine SECRET ../secret\nInclude {}",
+        example(name).display()
+    );
+    Site::bare(Mpm::Event)
+        .conf(&include)
+        .file("htdocs/login.html", "please log in\n")
+        .file("secret", "0123456789abcdef\n")
 }
 
 #[test]
@@ -67,8 +72,17 @@ fn the_reference_has_every_directive_of_the_module_and_no_other() {
 
 #[test]
 fn the_reference_works() {
-    let httpd = site("00-reference.conf").file("htdocs/basic/page.html", "basic\n").start();
-    httpd.browser_of("alice").get("/app/page.html").expect(200);
+    let httpd = site("00-reference.conf")
+        .file("htdocs/basic/page.html", "basic\n")
+        .file("htdocs/app/staff/page.html", "staff\n")
+        .file("htdocs/app/safe/page.html", "safe\n")
+        .start();
+    let mut alice = httpd.browser_of("alice");
+    for path in ["/app/page.html", "/app/staff/page.html", "/app/safe/page.html", "/mine"] {
+        alice.get(path).expect(200);
+    }
+    httpd.log.allow("AH01631"); // httpd's word for a refusal
+    httpd.browser_of("bob").get("/app/staff/page.html").expect(403);
     let mut browser = httpd.browser();
     browser.get_with("/basic/page.html", &[("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")]).expect(200);
     browser.get_with("/basic/page.html", &[]).expect(200);
