@@ -13,6 +13,7 @@ mod browser {
     mod driver;
     mod element;
     mod layout;
+    mod mine;
     mod pages;
     mod tour;
 }

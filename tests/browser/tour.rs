@@ -15,8 +15,12 @@ const FORM: &str = "<!DOCTYPE html><title>Form</title><form method=post action=/
 pub(super) fn site() -> Site {
     Site::new(Mpm::Event).conf(
         "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
-         Require user carol\n</Location>",
+         Require user carol\n</Location>\n\
+         SessionClusterSecret file:../secret\n\
+         <Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\nSessionClusterLogin /login\n\
+         Require valid-user\n</Location>",
     )
+    .file("secret", "0123456789abcdef0123456789abcdef\n")
     .file("htdocs/open/form.html", FORM)
 }
 
@@ -79,6 +83,9 @@ pub(super) fn each_page(httpd: &Httpd, chrome: &Chrome, mut look: impl FnMut(&st
     chrome.find("form button");
     look("form-kept");
     signed_in(chrome, "alice");
+    httpd.browser_of("alice");
+    chrome.open("/mine");
+    look("mine");
     elsewhere(httpd, chrome).post("/logout", &[]).expect(200);
     chrome.open(PRIVATE);
     chrome.find("[role=status]");

@@ -237,6 +237,7 @@ fn while_the_store_is_away_nobody_is_told_that_the_terms_are_accepted() {
     });
     ivle.redis.freeze();
     let page = alice.post("/app/ivle", &[("terms", "yes")]).expect(503);
+    assert_eq!(page.header("Retry-After"), Some("2"));
     assert_eq!((page.header("Set-Cookie"), page.header("X-Session-Update")), (None, None));
     assert!(!page.body.contains("user="), "nothing of the application's answer: {page:?}");
     assert_eq!(says(alice.get("/app/ivle")), "user=alice grants=login;maths terms=", "she goes on as before");
