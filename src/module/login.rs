@@ -14,7 +14,7 @@ use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body, send};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
-use crate::session::csrf::cross_site_post;
+use crate::session::csrf::{Reader, cross_site_post};
 use crate::session::form;
 use crate::session::payload::{Payload, Principal};
 use crate::session::redirect::ReturnTo;
@@ -51,7 +51,7 @@ fn show(r: Request<'_>) -> Outcome {
         Known::Unavailable(error) => return answer::not_done(r, error),
     };
     // Standing in for a refusal, to a program.
-    if r.parent().is_some() && !refusal::is_page(r) && !refusal::is_form(r) {
+    if r.parent().is_some() && refusal::reader_of(r) == Reader::Program {
         let reason = reason.map(|reason| reason.as_str());
         let body = json!({ "error": "login_required", "login": r.path(), "reason": reason });
         r.err_headers_out().set(c"Cache-Control", "no-store");

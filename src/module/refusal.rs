@@ -9,7 +9,7 @@ use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::Form;
 use crate::ffi::http_request::answer_with;
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::session::csrf::{wants_page, wants_page_for_post};
+use crate::session::csrf::{Reader, reader};
 use crate::session::form;
 use crate::session::redirect::encode_query;
 
@@ -24,7 +24,7 @@ pub(super) fn refuse(r: Request<'_>) -> Outcome {
     let login = dir_config::<SessionCluster>(r).login.get();
     // A subrequest asks whether the visitor may see a page: a listing shows what may be seen.
     if let Some(login) = login.filter(|_| !r.is_subrequest()) {
-        let page = is_page(r);
+        let page = reader_of(r) == Reader::Page;
         if page && login.split('?').next() == Some(r.first().path()) {
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 "SC0210: the login page is behind the door that it opens: add 'Require all granted' to its location".into()
@@ -60,21 +60,10 @@ pub(super) fn show_login(r: Request<'_>) {
     }
 }
 
-/// Whether a browser waits for a page. If not, a script or another program waits for an answer.
-pub(super) fn is_page(r: Request<'_>) -> bool {
+/// Whom the answer to the client's own request is for.
+pub(super) fn reader_of(r: Request<'_>) -> Reader {
     let headers = r.first().headers_in();
-    wants_page(
-        r.first().method(),
-        headers.get_text(c"Sec-Fetch-Mode"),
-        headers.get_text(c"Accept"),
-        headers.get_text(c"X-Requested-With"),
-    )
-}
-
-/// Whether a browser waits for a page that a form asked for.
-pub(super) fn is_form(r: Request<'_>) -> bool {
-    let headers = r.first().headers_in();
-    wants_page_for_post(
+    reader(
         r.first().method(),
         headers.get_text(c"Sec-Fetch-Mode"),
         headers.get_text(c"Accept"),
@@ -85,7 +74,7 @@ pub(super) fn is_form(r: Request<'_>) -> bool {
 /// Reads the form that a visitor was sending, so that it need not be filled in again. Not one that another site's page
 /// sends: its visitor would send it a second time, and then with a session.
 fn keep_form(r: Request<'_>) {
-    if !is_form(r) || is_cross_site(r) || r.parent().is_some() {
+    if reader_of(r) != Reader::Form || is_cross_site(r) || r.parent().is_some() {
         return;
     }
     let Some((visit, _)) = Visit::of(r) else { return };

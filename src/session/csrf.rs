@@ -19,34 +19,33 @@ pub fn cross_site_post(sec_fetch_site: Option<&str>, origin: Option<&str>, host:
     }
 }
 
-/// Whether the request loads a page, so that a missing login is answered by a redirect to the login form; if not,
-/// a script or another program waits for it and wants a 401. The arguments are the request's method and header
-/// fields. Only `GET` and `HEAD` can be repeated after a login, so no other method counts as a page.
+/// Whom an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A browser that loads a page: it can be sent to the login form and come back.
+    Page,
+    /// A browser that sends a form and shows what comes of it: only its body can bring it back.
+    Form,
+    /// A script or another program: it wants a status.
+    Program,
+}
+
+/// Whom the answer to a request is for. The arguments are the request's method and header fields.
 #[must_use]
-pub fn wants_page(
+pub fn reader(
     method: &str,
     sec_fetch_mode: Option<&str>,
     accept: Option<&str>,
     requested_with: Option<&str>,
-) -> bool {
-    matches!(method, "GET" | "HEAD") && navigates(sec_fetch_mode, accept, requested_with)
-}
-
-/// The same for a `POST`: a form was sent, and a page is to come of it. It can only be repeated if its body is kept.
-#[must_use]
-pub fn wants_page_for_post(
-    method: &str,
-    sec_fetch_mode: Option<&str>,
-    accept: Option<&str>,
-    requested_with: Option<&str>,
-) -> bool {
-    method == "POST" && navigates(sec_fetch_mode, accept, requested_with)
-}
-
-fn navigates(sec_fetch_mode: Option<&str>, accept: Option<&str>, requested_with: Option<&str>) -> bool {
-    match sec_fetch_mode {
+) -> Reader {
+    let navigates = match sec_fetch_mode {
         Some(mode) => mode == "navigate",
         None => requested_with.is_none() && accept.is_some_and(accepts_html),
+    };
+    match method {
+        "GET" | "HEAD" if navigates => Reader::Page,
+        "POST" if navigates => Reader::Form,
+        _ => Reader::Program,
     }
 }
 
@@ -154,20 +153,23 @@ mod tests {
     #[test]
     fn a_navigation_wants_a_page_and_a_script_does_not() {
         let html = Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
-        assert!(wants_page("GET", Some("navigate"), None, None));
-        assert!(wants_page("HEAD", Some("navigate"), Some("*/*"), Some("XMLHttpRequest")));
+        assert_eq!(Reader::Page, reader("GET", Some("navigate"), None, None));
+        assert_eq!(Reader::Page, reader("HEAD", Some("navigate"), Some("*/*"), Some("XMLHttpRequest")));
         for mode in ["cors", "no-cors", "same-origin", "websocket", ""] {
-            assert!(!wants_page("GET", Some(mode), html, None), "{mode}");
+            assert_eq!(Reader::Program, reader("GET", Some(mode), html, None), "{mode}");
         }
-        assert!(wants_page("GET", None, html, None));
-        assert!(wants_page("GET", None, Some("application/json , Text/HTML ;q=0.5"), None));
-        assert!(!wants_page("GET", None, html, Some("XMLHttpRequest")));
+        assert_eq!(Reader::Page, reader("GET", None, html, None));
+        assert_eq!(Reader::Page, reader("GET", None, Some("application/json , Text/HTML ;q=0.5"), None));
+        assert_eq!(Reader::Program, reader("GET", None, html, Some("XMLHttpRequest")));
         for accept in [None, Some("*/*"), Some("application/json"), Some("text/html-ish"), Some("")] {
-            assert!(!wants_page("GET", None, accept, None), "{accept:?}");
+            assert_eq!(Reader::Program, reader("GET", None, accept, None), "{accept:?}");
         }
-        for method in ["POST", "PUT", "OPTIONS", "get"] {
-            assert!(!wants_page(method, Some("navigate"), html, None), "{method}");
+        for method in ["PUT", "OPTIONS", "get"] {
+            assert_eq!(Reader::Program, reader(method, Some("navigate"), html, None), "{method}");
         }
+        assert_eq!(Reader::Form, reader("POST", Some("navigate"), None, None));
+        assert_eq!(Reader::Form, reader("POST", None, html, None));
+        assert_eq!(Reader::Program, reader("POST", Some("cors"), html, None));
     }
 
     proptest! {
