@@ -68,7 +68,9 @@ fn adopt(r: Request<'_>) {
     if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
         return;
     }
-    let Some((visit, host)) = Visit::of(r).filter(|(visit, _)| visit.adopts_first_time()) else { return };
+    let Some((visit, host)) = Visit::of(r).filter(|(visit, _)| visit.notes().adopts_first_time()) else {
+        return;
+    };
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
     let typed = typed.filter(|name| !name.is_empty() && name != user);
@@ -121,7 +123,7 @@ fn keep(
             return Ok(());
         }
     };
-    let headers = vouched::new_headers(r, &visit.noted_headers());
+    let headers = vouched::new_headers(r, &visit.notes().noted_headers());
     let said = same.cloned().unwrap_or_default();
     let payload = Payload { principal: Some(principal), rights, headers, ..said };
     match &session {

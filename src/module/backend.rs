@@ -36,7 +36,7 @@ impl AnswerGate for Backend {
 
     fn pass(r: Request<'_>) -> Outcome {
         let Some((visit, host)) = Visit::of(r) else { return Outcome::Ok };
-        if visit.is_refused() {
+        if visit.notes().is_refused() {
             // The error page of an answer that was stopped here.
             answer::say_try_later(r);
             return Outcome::Ok;
@@ -57,7 +57,7 @@ impl AnswerGate for Backend {
         match done {
             Ok(()) => Outcome::Ok,
             Err(error) => {
-                visit.refuse();
+                visit.notes().refuse();
                 answer::failed(r, &error)
             }
         }

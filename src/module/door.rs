@@ -30,7 +30,7 @@ impl RequestHook for Door {
         let outcome = Door::decide(r, visit, host, auth_type, own);
         if outcome == Outcome::Declined && dir.adopts() {
             // Another module is asked now, and may tell applications of the user by request headers.
-            visit.note_headers(r.headers_in().pairs());
+            visit.notes().note_headers(r.headers_in().pairs());
         }
         outcome
     }

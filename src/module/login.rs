@@ -58,7 +58,7 @@ fn show(r: Request<'_>) -> Outcome {
         send(r, None, c"application/json", &format!("{body}\n"));
         return Outcome::Ok;
     }
-    let (to, body) = (return_address(r), visit.kept_form());
+    let (to, body) = (return_address(r), visit.notes().kept_form());
     let form = LoginForm {
         to: to.as_deref(),
         body: body.as_deref(),

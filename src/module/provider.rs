@@ -119,6 +119,7 @@ fn is_too_old(visit: &Visit, session: &Session, host: &VirtualHost) -> bool {
     let max_age = session.payload().max_age;
     max_age > 0
         && visit
+            .notes()
             .seen_before()
             .is_some_and(|seen| Visit::now(host).since(seen) > Duration::from_secs(max_age.into()))
 }

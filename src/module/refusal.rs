@@ -81,7 +81,7 @@ fn keep_form(r: Request<'_>) {
     if let Ok(form) = Form::read(r, KEPT_FIELDS, KEPT_BYTES) {
         let text = form::encode(form.fields());
         if text.len() <= KEPT_BYTES {
-            visit.keep_form(text);
+            visit.notes().keep_form(text);
         }
     }
 }

@@ -1,6 +1,11 @@
 //! A visit: what one request of a browser (with its subrequests and internal redirects) has to do with sessions. The
 //! cookie is taken out of the request once, the session is looked up at most once, and a new cookie is set at most once.
 
+mod notes;
+mod remembered;
+
+pub(super) use remembered::Remembered;
+
 use super::SessionCluster;
 use super::answer;
 use super::export;
@@ -14,13 +19,12 @@ use crate::session::cookie::{MAX_CANDIDATES, Stripped};
 use crate::session::id::SessionId;
 use crate::session::ledger::{LedgerSecret, Listed};
 use crate::session::payload::Payload;
-use crate::session::realm::Realm;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Begun, Resumed, Session, SessionError};
 use crate::store::tiers::Budget;
 use crate::store::tombstone::Reason;
 use arrayvec::ArrayVec;
-use constant_time_eq::constant_time_eq;
+use notes::Notes;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -33,16 +37,8 @@ pub struct Visit {
     remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
     known: RefCell<Option<Known>>,
-    /// When the session was last seen before this visit.
-    seen_before: Cell<Option<Timestamp>>,
-    /// The request's headers before another module was asked who the user is.
-    headers: RefCell<Vec<(String, Vec<u8>)>>,
-    /// Whether what another module authenticated was looked at.
-    adopted: Cell<bool>,
-    /// Whether the answer was stopped because the store did not confirm what the application ordered.
-    refused: Cell<bool>,
-    /// The form that was sent before the login that it needs, encoded.
-    form: RefCell<Option<String>>,
+    /// What one step of the visit leaves for a later one.
+    notes: Notes,
     /// What it may yet spend waiting for the store of the cluster.
     budget: Budget,
     /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
@@ -79,11 +75,7 @@ impl Visit {
             ids: ArrayVec::new(),
             remembered: None,
             known: RefCell::new(None),
-            seen_before: Cell::new(None),
-            headers: RefCell::new(Vec::new()),
-            adopted: Cell::new(false),
-            refused: Cell::new(false),
-            form: RefCell::new(None),
+            notes: Notes::default(),
             budget: host.budget(),
             stamp: Cell::new(host.store().birth_stamp()),
         };
@@ -118,7 +110,7 @@ impl Visit {
         if let Some(session) = &self.remembered
             && let Some(seen) = sessions.resumes_unchanged(session, now)
         {
-            self.seen_before.set(Some(seen));
+            self.notes.see(seen);
             let known = Known::Found(Arc::clone(session));
             *self.known.borrow_mut() = Some(known.clone());
             return known;
@@ -127,7 +119,7 @@ impl Visit {
         for id in &self.ids {
             match sessions.resume(id, now) {
                 Ok(Resumed::Found { session, seen }) => {
-                    self.seen_before.set(Some(seen));
+                    self.notes.see(seen);
                     if self.ids.len() == 1 {
                         kept_with_connection::<SessionCluster>(r).remember(host, &session);
                     }
@@ -146,39 +138,9 @@ impl Visit {
         known
     }
 
-    /// Notes the request's headers before another module is asked who the user is.
-    pub(super) fn note_headers(&self, headers: Vec<(String, Vec<u8>)>) {
-        *self.headers.borrow_mut() = headers;
-    }
-
-    /// The request's headers as they were noted.
-    pub(super) fn noted_headers(&self) -> Vec<(String, Vec<u8>)> {
-        self.headers.take()
-    }
-
-    /// Notes that what another module authenticated is looked at. False if it was before.
-    pub(super) fn adopts_first_time(&self) -> bool {
-        !self.adopted.replace(true)
-    }
-
-    /// Notes that the answer was stopped.
-    pub(super) fn refuse(&self) {
-        self.refused.set(true);
-    }
-
-    /// Whether the answer was stopped.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.get()
-    }
-
-    /// Keeps a form until the login page is made.
-    pub(super) fn keep_form(&self, form: String) {
-        *self.form.borrow_mut() = Some(form);
-    }
-
-    /// The form that was kept.
-    pub(super) fn kept_form(&self) -> Option<String> {
-        self.form.borrow_mut().take()
+    /// What one step of the visit left for a later one.
+    pub(super) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// The time, as the sessions of this visit see it.
@@ -301,11 +263,6 @@ impl Visit {
         self.set_cookie(r, host, &host.cookie().clear(self.https));
     }
 
-    /// When the session was last seen before this visit, to a second or so; `None` for one that has just begun.
-    pub(super) fn seen_before(&self) -> Option<Timestamp> {
-        self.seen_before.get()
-    }
-
     /// As [`Visit::end`], for a login that is about to set a cookie of its own. Nothing of an ended session lives on, in
     /// mod_session neither.
     ///
@@ -348,36 +305,6 @@ impl Visit {
         }
         r.err_headers_out().add(c"Set-Cookie", cookie);
         r.err_headers_out().set(c"Cache-Control", "no-store");
-    }
-}
-
-/// The session that the last request on a connection had. A browser sends many requests by one connection, all with the
-/// same cookie, and need not have it digested, opened and decoded each time: that it is as it was is seen in the table.
-#[derive(Default)]
-pub struct Remembered(RefCell<Option<Memory>>);
-
-struct Memory {
-    realm: Realm,
-    cookie: String,
-    session: Arc<Session>,
-}
-
-impl Remembered {
-    /// The session, if `cookie` is that of the last request. In constant time: other people's requests may come by the
-    /// same connection, from a proxy.
-    fn recall(&self, host: &VirtualHost, cookie: &[u8]) -> Option<Arc<Session>> {
-        let memory = self.0.borrow();
-        let memory = memory.as_ref()?;
-        let same = constant_time_eq(memory.cookie.as_bytes(), cookie) && memory.realm == *host.realm();
-        same.then(|| Arc::clone(&memory.session))
-    }
-
-    fn remember(&self, host: &VirtualHost, session: &Arc<Session>) {
-        *self.0.borrow_mut() = Some(Memory {
-            realm: host.realm().clone(),
-            cookie: session.id().to_text(),
-            session: Arc::clone(session),
-        });
     }
 }
 

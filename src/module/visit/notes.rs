@@ -1,0 +1,66 @@
+//! What one step of a visit leaves for a later one.
+
+use crate::clock::Timestamp;
+use std::cell::{Cell, RefCell};
+
+/// The notes of a visit.
+#[derive(Default)]
+pub(in crate::module) struct Notes {
+    /// When the session was last seen before this visit.
+    seen_before: Cell<Option<Timestamp>>,
+    /// The request's headers before another module was asked who the user is.
+    headers: RefCell<Vec<(String, Vec<u8>)>>,
+    /// Whether what another module authenticated was looked at.
+    adopted: Cell<bool>,
+    /// Whether the answer was stopped because the store did not confirm what the application ordered.
+    refused: Cell<bool>,
+    /// The form that was sent before the login that it needs, encoded.
+    form: RefCell<Option<String>>,
+}
+
+impl Notes {
+    /// Notes when the session was last seen before this visit.
+    pub(super) fn see(&self, seen: Timestamp) {
+        self.seen_before.set(Some(seen));
+    }
+
+    /// When the session was last seen before this visit, to a second or so; `None` for one that has just begun.
+    pub(in crate::module) fn seen_before(&self) -> Option<Timestamp> {
+        self.seen_before.get()
+    }
+
+    /// Notes the request's headers before another module is asked who the user is.
+    pub(in crate::module) fn note_headers(&self, headers: Vec<(String, Vec<u8>)>) {
+        *self.headers.borrow_mut() = headers;
+    }
+
+    /// The request's headers as they were noted.
+    pub(in crate::module) fn noted_headers(&self) -> Vec<(String, Vec<u8>)> {
+        self.headers.take()
+    }
+
+    /// Notes that what another module authenticated is looked at. False if it was before.
+    pub(in crate::module) fn adopts_first_time(&self) -> bool {
+        !self.adopted.replace(true)
+    }
+
+    /// Notes that the answer was stopped.
+    pub(in crate::module) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether the answer was stopped.
+    pub(in crate::module) fn is_refused(&self) -> bool {
+        self.refused.get()
+    }
+
+    /// Keeps a form until the login page is made.
+    pub(in crate::module) fn keep_form(&self, form: String) {
+        *self.form.borrow_mut() = Some(form);
+    }
+
+    /// The form that was kept.
+    pub(in crate::module) fn kept_form(&self) -> Option<String> {
+        self.form.borrow_mut().take()
+    }
+}
