@@ -63,6 +63,7 @@ mod httpd {
         "ap_run_http_scheme",
         "ap_runtime_dir_relative",
         "ap_rwrite",
+        "ap_server_root_relative",
         "ap_set_content_type",
         "ap_set_module_config",
         "ap_state_query",

@@ -137,6 +137,19 @@ impl<'c> Args<'c> {
         duration(text)
     }
 
+    /// A file name, seen from the ServerRoot if it is relative.
+    ///
+    /// # Errors
+    /// When httpd cannot make a path of it.
+    pub fn root_path(&self, text: &str) -> Result<String, String> {
+        let name = self.pool().c_string(text);
+        // SAFETY: the pool and the C string are live.
+        let path = unsafe { sys::ap_server_root_relative(self.pool().as_raw(), name.as_ptr()) };
+        // SAFETY: null or a C string in the configuration's pool.
+        let path = unsafe { strings::text(path) };
+        path.map(str::to_owned).ok_or_else(|| format!("'{text}' is not a usable path"))
+    }
+
     /// A file name, seen from httpd's run-time directory if it is relative.
     ///
     /// # Errors

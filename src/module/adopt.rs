@@ -123,7 +123,12 @@ fn keep(
             return Ok(());
         }
     };
-    let headers = vouched::new_headers(r, &visit.notes().noted_headers());
+    let Some(headers) = vouched::new_headers(r, &visit.notes().noted_headers()) else {
+        http_log::request::<SessionCluster>(r, Level::Warning, || {
+            "SC0316: no session was begun: the module that authenticated the user sets more headers than one can keep".into()
+        });
+        return Ok(());
+    };
     let said = same.cloned().unwrap_or_default();
     let payload = Payload { principal: Some(principal), rights, headers, ..said };
     match &session {

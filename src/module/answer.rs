@@ -72,7 +72,7 @@ pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     if is_time_to_speak(r, &LAST) {
         http_log::request::<SessionCluster>(r, Level::Error, || {
-            format!("SC0306: {why}: the visitor was asked to try again; look at what answers for it")
+            format!("SC0306: rights cannot be evaluated: {why}: look at what answers for it")
         });
     }
 }

@@ -1,15 +1,16 @@
 //! `Require session`, `session-grant`, `session-attribute` and `session-age`: rights that the session holds, asked of
 //! nobody else. Where the answer is no for want of a login or of a recent one, the login page is what a browser gets.
 
+use super::names::{self, Kind};
 use super::refusal;
-use super::rights::{self, FACTS, Here};
+use super::rights::{self, Here};
 use super::visit::Visit;
 use crate::clock::Timestamp;
 use crate::ffi::http_config::duration;
 use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::{AuthzRule, Ruling};
 use crate::session::payload::Means;
-use crate::session::rights::is_name;
+use crate::session::rights::{FACTS, is_name};
 use crate::session::sessions::Session;
 use regex::bytes::Regex;
 use std::ffi::CStr;
@@ -44,7 +45,10 @@ impl AuthzRule for Granted {
             Some(word) => {
                 Err(format!("'{word}' cannot be the name of a grant: write letters, digits, - _ ."))
             }
-            None => Ok(words.iter().map(|&word| word.to_owned()).collect()),
+            None => {
+                words.iter().for_each(|word| names::ask(Kind::Grant, word));
+                Ok(words.iter().map(|&word| word.to_owned()).collect())
+            }
         }
     }
 
@@ -77,6 +81,9 @@ impl AuthzRule for Having {
         };
         if !(is_name(name) || FACTS.contains(name)) {
             return Err(format!("'{name}' cannot be the name of an attribute: write letters, digits, - _ ."));
+        }
+        if !FACTS.contains(name) {
+            names::ask(Kind::Attribute, name);
         }
         if values.is_empty() {
             return Err(format!("write what '{name}' must be: a value, or ~ and a regular expression"));

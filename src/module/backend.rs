@@ -121,6 +121,10 @@ fn change(r: Request<'_>, visit: &Visit, host: &VirtualHost, old: &Session, righ
     if rights == old.payload().rights {
         return Ok(());
     }
+    if !rights.are_few_enough() {
+        answer::log_bad_order(r, "the session would have too many grants or attributes");
+        return Ok(());
+    }
     if old.is_superseded() {
         // What was taken from its successor meanwhile must not come back by it.
         answer::log_bad_order(r, "the session was superseded while the application was at work");

@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub grace: Setting<Duration>,
     /// Request headers that `SessionClusterExport` sets anywhere in the virtual host: nobody else may.
     pub exported: Vec<CString>,
+    /// Whether `SessionClusterBackend On` stands anywhere in the virtual host.
+    pub heeds_backend: bool,
     /// Whether any directive of ours stands in or around this virtual host. Where none does, the module keeps out.
     pub in_use: bool,
     /// What the settings come to; made once the whole configuration is known.
@@ -137,6 +139,7 @@ impl Config for ServerConfig {
             lifetime: Setting::merge(&outer.lifetime, &inner.lifetime),
             grace: Setting::merge(&outer.grace, &inner.grace),
             exported: outer.exported.iter().chain(&inner.exported).cloned().collect(),
+            heeds_backend: outer.heeds_backend || inner.heeds_backend,
             in_use: outer.in_use || inner.in_use,
             host: OnceCell::new(),
         }

@@ -4,14 +4,15 @@
 use super::SessionCluster;
 use super::config::{DirConfig, ServerConfig, TableSpec};
 use super::export::{Export, Kind};
-use super::rights::{FACTS, Grant, Questions, Value};
+use super::names;
+use super::rights::{Grant, Questions, Value};
 use super::template::TEXTS;
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
 use crate::ffi::mod_auth::{AuthnProvider, Requirement};
 use crate::session::cookie::CookieSpec;
 use crate::session::redirect::ReturnTo;
-use crate::session::rights::{Rights, is_name};
+use crate::session::rights::{FACTS, Rights, is_name};
 use crate::store::l1::Geometry;
 use crate::store::l2::redis::RedisConfig;
 use crate::store::throttle::Limit;
@@ -268,7 +269,7 @@ fn set_node(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Do
 
 fn set_secret(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
     let source = match args.first().split_once(':') {
-        Some(("file", path)) if !path.is_empty() => format!("file:{}", args.path(path)?),
+        Some(("file", path)) if !path.is_empty() => format!("file:{}", args.root_path(path)?),
         Some(("exec", program)) if !program.is_empty() => args.first().to_owned(),
         _ => return Err(format!("'{}' is neither file:PATH nor exec:PROGRAM", args.first())),
     };
@@ -407,6 +408,7 @@ fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) ->
     let line: Vec<String> = line.iter().map(|word| quoted(word)).collect();
     let requirement = Requirement::parse(args, provider, &line.join(" "))?;
     let mut questions = questions(dir);
+    names::give(names::Kind::Grant, &name);
     questions.grants.push(Arc::new(Grant { name, requirement }));
     if questions.grants.len() > Rights::MAX {
         return Err(format!("there are more than {} grants here", Rights::MAX));
@@ -436,6 +438,7 @@ fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>
     // What a password check leaves behind is there only after one.
     let only_at_login = expression.to_ascii_uppercase().contains("AUTHENTICATE_");
     let mut questions = questions(dir);
+    names::give(names::Kind::Attribute, &name);
     questions.attributes.push(Arc::new(Value { name, expr, separators, only_at_login }));
     if questions.attributes.len() > Rights::MAX {
         return Err(format!("there are more than {} attributes here", Rights::MAX));
@@ -483,6 +486,9 @@ fn set_export(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -
     for word in names {
         let (what, name) = word.split_once('=').map_or((*word, None), |(what, name)| (what, Some(name)));
         let what = nameable(what, "attribute")?;
+        if !FACTS.contains(&what.as_str()) {
+            names::ask(names::Kind::Attribute, &what);
+        }
         let name = match (name, kind) {
             (Some(name), _) => name.to_owned(),
             (None, Kind::Env) => format!("SESSION_{}", what.to_ascii_uppercase().replace(['-', '.'], "_")),
@@ -511,7 +517,9 @@ fn set_export(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -
 }
 
 fn set_backend(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
-    dir.backend = Setting::Set(flag(args)?);
+    let on = flag(args)?;
+    dir.backend = Setting::Set(on);
+    server.heeds_backend |= on;
     server.in_use = true;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `%{SESSION:name}` in httpd's expressions, and the list `SESSION('name')` after `-in`.
 
-use super::rights::{self, FACTS, Here};
+use super::names::{self, Kind};
+use super::rights::{self, Here};
 use crate::ffi::ap_expr::ExprFunction;
 use crate::ffi::httpd::Request;
-use crate::session::rights::{SEPARATOR, is_name};
+use crate::session::rights::{FACTS, SEPARATOR, is_name};
 
 pub(super) struct SessionFunction;
 
@@ -12,7 +13,10 @@ impl ExprFunction for SessionFunction {
     const SEPARATOR: &[u8] = SEPARATOR;
 
     fn check(arg: &str) -> Result<(), String> {
-        if is_name(arg) || FACTS.contains(&arg) {
+        if FACTS.contains(&arg) {
+            Ok(())
+        } else if is_name(arg) {
+            names::ask(Kind::Attribute, arg);
             Ok(())
         } else {
             Err(format!("SESSION: '{arg}' cannot be the name of an attribute: write letters, digits, - _ ."))

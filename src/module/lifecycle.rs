@@ -2,6 +2,7 @@
 
 use super::SessionCluster;
 use super::config::ServerConfig;
+use super::names::{self, Kind};
 use super::provider::Provider;
 use super::runtime::{self, MUTEX, VirtualHost};
 use super::{cluster, watcher};
@@ -19,12 +20,14 @@ pub(super) struct Lifecycle;
 
 impl hooks::Lifecycle for Lifecycle {
     fn pre_config(pconf: Pool<'_>) -> Result<(), String> {
+        names::forget();
         mod_session::register::<Provider>();
         GlobalMutex::register(pconf, MUTEX)
     }
 
     fn check_config(main: Server<'_>) -> Result<(), String> {
-        main.all().try_for_each(|server| check(server, server_config::<SessionCluster>(server)))
+        main.all().try_for_each(|server| check(server, server_config::<SessionCluster>(server)))?;
+        check_names(main)
     }
 
     fn post_config(main: Server<'_>) -> Result<(), String> {
@@ -60,6 +63,27 @@ impl hooks::Lifecycle for Lifecycle {
         }
         watcher::start(main, pchild, host.store());
     }
+}
+
+/// Names that nothing gives a value. Where an application may give one, or another node whose store this one shares, there is
+/// no telling.
+fn check_names(main: Server<'_>) -> Result<(), String> {
+    let missing = names::missing();
+    let config = server_config::<SessionCluster>(main);
+    let from_elsewhere = config.cluster.store.get().is_some()
+        || main.all().any(|server| server_config::<SessionCluster>(server).heeds_backend);
+    let (kind, name) = match missing {
+        Some(missing) if !from_elsewhere => missing,
+        _ => return Ok(()),
+    };
+    let (what, directive) = match kind {
+        Kind::Grant => ("grant", "SessionClusterGrant"),
+        Kind::Attribute => ("attribute", "SessionClusterAttribute"),
+    };
+    Err(format!(
+        "SC0124: the {what} '{name}' is asked for and nothing gives it: add '{directive} {name} ...' to the login, or \
+         correct the name"
+    ))
 }
 
 /// Mistakes that only show when several directives are seen together.

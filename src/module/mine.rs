@@ -10,7 +10,6 @@ use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
-use crate::session::payload::Payload;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
 use std::sync::Arc;
@@ -78,8 +77,7 @@ fn act(
     if form.get("others").is_some() {
         // One mark ends all, also those that no list has; this browser gets a session that was born after it.
         visit.mark(host, Scope::User(user), Effect::End)?;
-        let payload = Payload { origin: None, ..session.payload().clone() };
-        visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false })?;
+        visit.begin(r, host, &Beginning::Again { payload: session.payload() })?;
         return Ok(Said::OthersEnded);
     }
     let wanted = form.get("session").unwrap_or_default();

@@ -17,6 +17,7 @@ mod lifecycle;
 mod login;
 mod logout;
 mod mine;
+mod names;
 mod page;
 mod provider;
 mod refusal;

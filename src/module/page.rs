@@ -182,7 +182,8 @@ fn explain(reason: Reason) -> &'static str {
         Reason::Logout => "ended_logout",
         Reason::Idle => "ended_idle",
         Reason::Lifetime => "ended_lifetime",
-        Reason::Admin | Reason::Epoch => "ended_admin",
+        Reason::Admin => "ended_admin",
+        Reason::Epoch => "ended_all",
         Reason::Superseded | Reason::Replaced | Reason::Evicted => "ended_other",
     }
 }

@@ -88,10 +88,12 @@ fn save(
     if credentials(&had.entries).any(|credential| !entries.contains(credential)) {
         // A logout, or somebody else: nothing of the login may go on, under whatever id it was known.
         visit.end_all(r, host, Reason::Logout)?;
-        let had = if own_login { had.clone() } else { Payload::default() };
-        let Payload { principal, rights, auth_time, .. } = had;
-        let payload = Payload { entries, max_age, principal, rights, auth_time, ..Payload::default() };
-        return anew(r, visit, host, &payload);
+        if own_login {
+            let payload = Payload { entries, max_age, ..had.clone() };
+            visit.begin(r, host, &Beginning::Again { payload: &payload })?;
+            return Ok(());
+        }
+        return anew(r, visit, host, &Payload { entries, max_age, ..Payload::default() });
     }
     if session.is_superseded() && had.rights != Rights::default() {
         // The first change wins: what was taken from its successor meanwhile must not come back by this one.

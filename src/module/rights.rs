@@ -248,10 +248,6 @@ pub(super) fn values(session: &Session, name: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// Names that every session answers to, and no attribute can have.
-pub(super) const FACTS: [&str; 7] =
-    ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
-
 /// How the own login handler's rights are kept: with the place where they came from.
 pub(super) fn of_login(r: Request<'_>) -> Rights {
     Rights { place: Some(r.path().to_owned()), ..Rights::default() }

@@ -25,6 +25,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("ended_idle", "You were signed out because you were away for a while."),
     ("ended_lifetime", "You were signed out because you signed in long ago."),
     ("ended_admin", "You were signed out by the administrator."),
+    ("ended_all", "All of these sessions were ended, by you or by the administrator."),
     ("ended_other", "Please sign in again."),
     ("go_on", "Go on"),
     ("resume", "Signed in"),

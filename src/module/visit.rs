@@ -209,33 +209,36 @@ impl Visit {
         beginning: &Beginning<'_>,
     ) -> Result<(), SessionError> {
         let (sessions, now) = (host.sessions(&self.budget), Visit::now(host));
-        let begun = match *beginning {
+        let (stamp, auth_time) = (self.stamp.get().as_millis(), now.as_millis());
+        let (begun, is_new) = match *beginning {
             Beginning::Supersede { old, payload, news } => {
                 let mut payload = payload.clone();
                 if news != News::Data {
-                    payload.fresh_under = self.stamp.get().as_millis();
+                    payload.fresh_under = stamp;
                 }
                 if news == News::Login {
-                    payload.auth_time = now.as_millis();
+                    payload.auth_time = auth_time;
                 }
-                sessions.supersede(old, &payload, now)?
+                (sessions.supersede(old, &payload, now)?, old.payload().principal.is_none())
             }
             Beginning::Anew { payload, probation } => {
-                let stamp = self.stamp.get().as_millis();
-                let auth_time = if payload.auth_time == 0 { now.as_millis() } else { payload.auth_time };
                 let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
-                let begun = sessions.begin(&payload, probation, now)?;
-                if let (Some(ledger), Some(principal)) = (host.ledger(), &payload.principal) {
-                    let client =
-                        [r.client_address(), r.headers_in().get_text(c"User-Agent").unwrap_or_default()];
-                    // That it is not listed takes nothing from who logged in.
-                    if let Err(error) = sessions.enter(ledger, &begun.session, &principal.user, client, now) {
-                        answer::log_failure(r, &error);
-                    }
-                }
-                begun
+                (sessions.begin(&payload, probation, now)?, true)
+            }
+            Beginning::Again { payload } => {
+                let payload = Payload { origin: None, born_under: stamp, ..payload.clone() };
+                (sessions.begin(&payload, false, now)?, true)
             }
         };
+        if let (true, Some(ledger), Some(principal)) =
+            (is_new, host.ledger(), &begun.session.payload().principal)
+        {
+            let client = [r.client_address(), r.headers_in().get_text(c"User-Agent").unwrap_or_default()];
+            // That it is not listed takes nothing from who logged in.
+            if let Err(error) = sessions.enter(ledger, &begun.session, &principal.user, client, now) {
+                answer::log_failure(r, &error);
+            }
+        }
         answer::alarm_if_evicting(r, host.store().table(), &begun);
         let Begun { session, .. } = begun;
         self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
@@ -316,6 +319,11 @@ pub(super) enum Beginning<'a> {
         payload: &'a Payload,
         /// Whether it ends soon unless it is visited.
         probation: bool,
+    },
+    /// With no session before it, for a user who logged in and was given rights earlier.
+    Again {
+        /// What it says.
+        payload: &'a Payload,
     },
     /// In the place of another, which answers on for the grace.
     Supersede {

@@ -6,18 +6,19 @@ use super::export::reads_the_same;
 use crate::ffi::httpd::Request;
 use crate::session::payload::{Entry, Payload, Principal};
 
-/// Bytes of names and values that a session keeps; a module that sets more has to be asked for each page.
+/// Bytes of names and values that a session keeps.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The headers that were set since the request had `before`, without those that carry a login or a session.
-pub(super) fn new_headers(r: Request<'_>, before: &[(String, Vec<u8>)]) -> Vec<Entry> {
+/// The headers that were set since the request had `before`, without those that carry a login or a session. `None` when they
+/// are too large to keep: the module that sets them then has to be asked for each page.
+pub(super) fn new_headers(r: Request<'_>, before: &[(String, Vec<u8>)]) -> Option<Vec<Entry>> {
     let secret =
         |name: &str| ["Authorization", "Cookie"].iter().any(|secret| name.eq_ignore_ascii_case(secret));
     let now = r.headers_in().pairs().into_iter();
     let set: Vec<Entry> =
         now.filter(|pair| !before.contains(pair) && !secret(&pair.0)).map(Entry::from).collect();
     let bytes: usize = set.iter().map(|entry| entry.name.len() + entry.value.len()).sum();
-    if bytes <= MAX_BYTES { set } else { Vec::new() }
+    (bytes <= MAX_BYTES).then_some(set)
 }
 
 /// Sets the headers that a session's login came with, and no others of their families.

@@ -3,7 +3,7 @@
 
 use super::form::pairs;
 use super::payload::Payload;
-use super::rights::{Attribute, Rights, is_name};
+use super::rights::{Attribute, FACTS, Rights, is_name};
 use serde_bytes::ByteBuf;
 
 /// The longest order, in bytes.
@@ -75,7 +75,7 @@ impl Order {
             }
             "grant" => self.granted.push(grant()?),
             "revoke" => self.revoked.push(grant()?),
-            name if is_name(name) => self.add_value(name, value)?,
+            name if is_name(name) && !FACTS.contains(&name) => self.add_value(name, value)?,
             name => return Err(OrderError::Name(name.chars().take(64).collect())),
         }
         Ok(())
@@ -167,6 +167,8 @@ mod tests {
             "9a=1",
             "a b=1",
             "=1",
+            "auth-time=1",
+            "grants=a",
         ] {
             assert!(Order::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }

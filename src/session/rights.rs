@@ -34,6 +34,9 @@ pub const LOGIN: &str = "login";
 /// What stands between the values of a list where only one text can be shown.
 pub const SEPARATOR: &[u8] = b";";
 
+/// Names that every session answers to, and no attribute can have.
+pub const FACTS: [&str; 7] = ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
+
 impl Rights {
     /// The most grants, and the most attributes, of a session.
     pub const MAX: usize = 64;
@@ -61,6 +64,12 @@ impl Rights {
             (None, true) => {}
             (None, false) => self.attributes.push(Attribute { name: name.to_owned(), values }),
         }
+    }
+
+    /// Whether a session may hold them.
+    #[must_use]
+    pub fn are_few_enough(&self) -> bool {
+        self.grants.len() <= Self::MAX && self.attributes.len() <= Self::MAX
     }
 
     /// Whether they are older than `age`.

@@ -16,7 +16,7 @@ pub(super) fn site() -> Site {
     Site::new(Mpm::Event).conf(
         "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
          Require user carol\n</Location>\n\
-         SessionClusterSecret file:../secret\n\
+         SessionClusterSecret file:secret\n\
          <Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\nSessionClusterLogin /login\n\
          Require valid-user\n</Location>",
     )

@@ -10,7 +10,7 @@ fn example(name: &str) -> PathBuf {
 
 fn site(name: &str) -> Site {
     let include = format!(
-        "Define PASSWORDS passwords\nDefine TABLE sessions\nDefine SECRET ../secret\nInclude {}",
+        "Define PASSWORDS passwords\nDefine TABLE sessions\nDefine SECRET secret\nInclude {}",
         example(name).display()
     );
     Site::bare(Mpm::Event)

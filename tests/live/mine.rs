@@ -6,7 +6,7 @@ on_each_mpm!(a_user_sees_their_sessions_and_ends_one);
 
 fn start(mpm: Mpm) -> Httpd {
     Site::new(mpm)
-        .conf("SessionClusterSecret file:../secret")
+        .conf("SessionClusterSecret file:secret")
         .conf(
             "<Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\nSessionClusterLogin /login\n\
              Require valid-user\n</Location>",
@@ -97,7 +97,7 @@ fn without_a_secret_there_is_no_list() {
     httpd.browser_of("alice").get("/mine").expect(500);
     assert_eq!(httpd.log.count("SC0314"), 1);
     let said =
-        Site::new(Mpm::Event).conf("SessionClusterSecret file:../secret").file("secret", "short\n").refused();
+        Site::new(Mpm::Event).conf("SessionClusterSecret file:secret").file("secret", "short\n").refused();
     assert!(said.contains("SC0118") && said.contains("openssl rand"), "{said}");
     let (ok, said) = Site::new(Mpm::Event).conf("SessionClusterSecret mysecret").check();
     assert!(!ok && said.contains("file:PATH"), "{said}");

@@ -17,6 +17,7 @@ const RIGHTS: &str = r#"
     SessionClusterGrant staff group staff
     SessionClusterGrant login group enrolled
     SessionClusterGrant host-local ip 127.0.0.1
+    SessionClusterGrant nobody user nobody
     SessionClusterAttribute role "%{tolower:%{reqenv:ROLE_OF}}"
     SetEnvIf Request_URI . ROLE_OF=TUTOR
     SessionClusterAttribute courses "maths; physics ;it" split=;
@@ -206,6 +207,10 @@ fn what_cannot_be_asked_is_refused_when_the_server_is_checked() {
     assert!(at("SessionClusterExport cookie a").contains("neither env nor header"));
     assert!(at("SessionClusterExport header a=X:Y").contains("no name for"));
     assert!(at("SessionClusterBackend Maybe").contains("neither On nor Off"));
+    assert!(at("Require session-grant staf").contains("SC0124: the grant 'staf'"));
+    assert!(at("Require session-attribute rol tutor").contains("the attribute 'rol'"));
+    assert!(at("Header set X \"expr=%{SESSION:rol}\"").contains("the attribute 'rol'"));
+    assert!(at("SessionClusterExport env rol").contains("SessionClusterAttribute rol"));
     assert!(at("Require session-grant").contains("name of a grant"));
     assert!(at("Require session yes").contains("no arguments"));
     assert!(at("Require session-attribute role").contains("must be"));

@@ -1,0 +1,47 @@
+//! Names of grants and attributes in the configuration: which it gives and which it asks for, so that a misspelt one is found
+//! when the server is checked. Collected while directives are read, by whatever reads them; forgotten before the next reading.
+
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+
+/// What a name is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Given by `SessionClusterGrant`.
+    Grant,
+    /// Given by `SessionClusterAttribute`.
+    Attribute,
+}
+
+#[derive(Default)]
+struct Names {
+    given: BTreeSet<(Kind, String)>,
+    asked: BTreeSet<(Kind, String)>,
+}
+
+static NAMES: Mutex<Option<Names>> = Mutex::new(None);
+
+/// Forgets all names; the configuration is about to be read.
+pub(super) fn forget() {
+    *NAMES.lock() = Some(Names::default());
+}
+
+/// Notes that the configuration gives `name`.
+pub(super) fn give(kind: Kind, name: &str) {
+    if let Some(names) = &mut *NAMES.lock() {
+        names.given.insert((kind, name.to_owned()));
+    }
+}
+
+/// Notes that the configuration asks for `name`.
+pub(super) fn ask(kind: Kind, name: &str) {
+    if let Some(names) = &mut *NAMES.lock() {
+        names.asked.insert((kind, name.to_owned()));
+    }
+}
+
+/// The first name that is asked for and not given. Ends the collection: what `.htaccess` files ask for is not known now.
+pub(super) fn missing() -> Option<(Kind, String)> {
+    let Names { given, asked } = NAMES.lock().take()?;
+    asked.difference(&given).next().cloned()
+}
