@@ -21,6 +21,7 @@ mod doors {
     mod database;
     mod oidc_provider;
     mod ports;
+    mod rights_sources;
     mod slapd;
     mod strong_doors;
 }

@@ -53,13 +53,14 @@ impl AuthnProvider {
         &self.name
     }
 
-    /// Asks it about `user` and `password`, neither of which holds a NUL.
+    /// Asks it about `user` and `password`, both in the request's pool: providers keep what they are given until the request
+    /// ends, as mod_authnz_ldap does for its authz providers.
     #[must_use]
-    pub fn check(&self, r: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
+    pub fn check<'r>(&self, r: Request<'r>, user: &'r CStr, password: &'r CStr) -> Verdict {
         // SAFETY: found by `find`, and its module stays loaded as long as this configuration.
         let Some(check) = (unsafe { (*self.raw).check_password }) else { return Verdict::Failed };
         r.notes().set(c"authn_provider_name", &self.name);
-        // SAFETY: the request is live, and both are C strings.
+        // SAFETY: the request is live, and both are C strings that live as long.
         match unsafe { check(r.as_raw(), user.as_ptr(), password.as_ptr()) } {
             sys::AUTH_GRANTED => Verdict::Granted,
             sys::AUTH_DENIED => Verdict::Denied,

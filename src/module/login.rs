@@ -23,8 +23,9 @@ use crate::store::tombstone::Reason;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use std::borrow::Cow;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Bounds of a form: fields, and bytes of names and values in all.
 const FORM_FIELDS: usize = 16;
@@ -86,6 +87,9 @@ fn log_in(r: Request<'_>) -> Outcome {
     };
     let user = clean("httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()));
     let password = form.get("httpd_password").and_then(|password| CString::new(password).ok());
+    // Where a provider may keep it for the request, and wiped when that ends.
+    let password = password.map(|password| r.pool().place(Zeroizing::new(password.into_bytes_with_nul())));
+    let password = password.and_then(|bytes| CStr::from_bytes_with_nul(bytes).ok());
     let malformed = form.get("httpd_location") != to;
     let Some((user, password)) = user.zip(password).filter(|_| !malformed) else {
         return again(None, Refused::Malformed);
@@ -101,7 +105,7 @@ fn log_in(r: Request<'_>) -> Outcome {
         r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
         return again(Some(user), Refused::Throttled);
     }
-    match check(r, user, &password) {
+    match check(r, user, password) {
         Verdict::Granted => attempts.forgive(),
         Verdict::Failed => return Outcome::Answer(Status::INTERNAL),
         Verdict::Denied | Verdict::UnknownUser => {
@@ -199,14 +203,14 @@ fn network(address: &str) -> String {
 }
 
 /// Asks the providers in turn, until one knows the user.
-fn check(r: Request<'_>, user: &str, password: &CString) -> Verdict {
+fn check<'r>(r: Request<'r>, user: &str, password: &'r CStr) -> Verdict {
     let dir = dir_config::<SessionCluster>(r);
     let providers: &[AuthnProvider] = dir.authn.get().map_or(&[], |providers| providers);
-    let Ok(name) = CString::new(user) else { return Verdict::UnknownUser };
+    let name = r.pool().c_string(user);
     // Providers and what they call expect to find the name there, as in a Basic login.
     r.claim_user(Some(user));
     for provider in providers {
-        match provider.check(r, &name, password) {
+        match provider.check(r, name, password) {
             Verdict::UnknownUser => {}
             Verdict::Granted => return Verdict::Granted,
             verdict => {

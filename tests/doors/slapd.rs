@@ -93,6 +93,21 @@ impl Slapd {
         self.launch().unwrap_or_else(|said| panic!("{said}"));
     }
 
+    /// Changes what it says of a user.
+    #[track_caller]
+    pub(super) fn modify(&mut self, user: &str, line: &str) {
+        // Only its own files can be changed by us, and only while it is down.
+        self.stop();
+        let attribute = line.split(':').next().unwrap_or_default();
+        let change = format!("dn: uid={user},dc=test\nchangetype: modify\nreplace: {attribute}\n{line}\n");
+        fs::write(self.path("change.ldif"), change).unwrap();
+        let mut slapmodify = Command::new("/usr/sbin/slapmodify");
+        slapmodify.arg("-f").arg(self.path("slapd.conf")).arg("-l").arg(self.path("change.ldif"));
+        let output = slapmodify.output().expect("Debian's slapd is needed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.start_again();
+    }
+
     /// How often this user's password was tried.
     pub(super) fn binds(&self, user: &str) -> usize {
         // A second line with `mech=` says that it was right.
