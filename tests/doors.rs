@@ -19,6 +19,7 @@ mod doors {
     mod basic;
     mod curl;
     mod database;
+    mod forgeries;
     mod oidc_provider;
     mod ports;
     mod rights_sources;
