@@ -96,6 +96,7 @@ mod httpd {
         "apr_strerror",
         "apr_table_addn",
         "apr_table_do",
+        "apr_table_elts",
         "apr_table_get",
         "apr_table_make",
         "apr_table_setn",

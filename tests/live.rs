@@ -25,6 +25,7 @@ mod live {
     mod provider;
     mod restarts;
     mod rights;
+    mod second_thoughts;
     mod secrets;
     mod session_family;
     mod status;

@@ -4,7 +4,7 @@
 use super::http_config::{Args, Module, module_index};
 use super::httpd::Request;
 use super::{guard, strings, sys};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 /// An expression that gives a text. Lives as long as the configuration that it stands in.
@@ -159,7 +159,7 @@ unsafe fn ask<'r, F: ExprFunction>(
     match guard::run(|| F::values(r, arg)).unwrap_or_else(Err) {
         Ok(values) => Some((r, values)),
         Err(complaint) => {
-            let complaint: &CStr = r.pool().c_string(CString::new(complaint).unwrap_or_default().to_bytes());
+            let complaint = r.pool().c_string(complaint);
             // SAFETY: the place for the complaint is live.
             unsafe { *context.err = complaint.as_ptr() };
             None

@@ -15,8 +15,14 @@ pub struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// # Safety
-    /// `raw` is a live table for `'t`, used by one thread at a time, and its values live as long as `pool`.
-    pub(super) unsafe fn from_raw(raw: *mut sys::apr_table_t, pool: Pool<'t>) -> Self {
+    /// `raw` is a live table for `'t`, used by one thread at a time.
+    pub(super) unsafe fn from_raw(raw: *mut sys::apr_table_t) -> Self {
+        // SAFETY: the caller's promise.
+        let elements = unsafe { sys::apr_table_elts(raw) };
+        // SAFETY: a part of the table.
+        let pool = unsafe { (*elements).pool };
+        // SAFETY: the pool that the table was made in, perhaps that of a request's parent; it lives as long as the table.
+        let pool = unsafe { Pool::from_raw(pool) };
         Table { raw, pool, life: PhantomData }
     }
 
@@ -38,16 +44,27 @@ impl<'t> Table<'t> {
 
     /// Sets `name` to `value`, in place of all values that it has.
     pub fn set(self, name: &'static CStr, value: impl AsRef<[u8]>) {
-        let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
-        // SAFETY: the table is live; the name is a constant, and the value lives in the table's pool.
-        unsafe { sys::apr_table_setn(self.raw, name, value) };
+        self.put(name, self.pool.c_string(value));
+    }
+
+    /// Sets `name`, which is copied, to bytes without NUL, such as a header that a client sent in part.
+    pub fn set_bytes(self, name: &CStr, value: &[u8]) {
+        // Header values hold no NUL: httpd refuses such requests.
+        if !value.contains(&0) {
+            self.put(self.pool.c_string(name.to_bytes()), self.pool.c_string(value));
+        }
+    }
+
+    fn put(self, name: &'t CStr, value: &'t CStr) {
+        // SAFETY: the table is live; both strings live in its pool, or longer.
+        unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) };
     }
 
     /// Adds a value to those that `name` has.
     pub fn add(self, name: &'static CStr, value: impl AsRef<[u8]>) {
-        let (name, value) = (name.as_ptr(), self.pool.c_string(value).as_ptr());
-        // SAFETY: as in `set`.
-        unsafe { sys::apr_table_addn(self.raw, name, value) };
+        let value = self.pool.c_string(value);
+        // SAFETY: as in `put`.
+        unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) };
     }
 
     /// Removes `name` with all its values.
@@ -56,58 +73,52 @@ impl<'t> Table<'t> {
         unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) };
     }
 
-    /// Sets `name` to bytes without NUL, such as a header that a client sent in part.
-    pub fn set_bytes(self, name: &CStr, value: &[u8]) {
-        // Header values hold no NUL: httpd refuses such requests. Lossless for everything else.
-        let Ok(value) = std::ffi::CString::new(value) else { return };
-        let value: *const c_char = self.pool.place(value).as_ptr();
-        let name = self.pool.c_string(name.to_bytes());
-        // SAFETY: the table is live; both strings live in its pool.
-        unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value) };
-    }
-
     /// The names that `fits` takes, in their order.
     #[must_use]
-    pub fn names<F: FnMut(&[u8]) -> bool>(self, fits: F) -> Vec<&'t CStr> {
-        struct Search<'t, F>(F, Vec<&'t CStr>);
-        unsafe extern "C" fn look<F: FnMut(&[u8]) -> bool>(
-            to: *mut c_void,
-            name: *const c_char,
-            _value: *const c_char,
-        ) -> c_int {
-            // SAFETY: `to` is the search below, to which nothing else points during apr_table_do.
-            let Search(fits, found) = unsafe { &mut *to.cast::<Search<'_, F>>() };
-            // SAFETY: a table's names are C strings that live as long as its pool.
-            let name = unsafe { strings::c_str(name) }.unwrap_or_default();
-            if guard::quietly(false, || fits(name.to_bytes())) {
+    pub fn names(self, mut fits: impl FnMut(&[u8]) -> bool) -> Vec<&'t CStr> {
+        let mut found = Vec::new();
+        self.walk(|name, _| {
+            if fits(name.to_bytes()) {
                 found.push(name);
             }
-            1
-        }
-        let mut search = Search(fits, Vec::new());
-        let to: *mut c_void = (&raw mut search).cast();
-        // SAFETY: as in `pairs`.
-        unsafe { sys::apr_table_do(Some(look::<F>), to, self.raw, std::ptr::null::<c_char>()) };
-        search.1
+        });
+        found
     }
 
     /// All pairs in their order.
     #[must_use]
     pub fn pairs(self) -> Vec<(String, Vec<u8>)> {
-        unsafe extern "C" fn collect(to: *mut c_void, name: *const c_char, value: *const c_char) -> c_int {
-            // SAFETY: `to` is the vector below, to which nothing else points during apr_table_do.
-            let pairs = unsafe { &mut *to.cast::<Vec<(String, Vec<u8>)>>() };
-            // SAFETY: a table's names are C strings.
-            let name = String::from_utf8_lossy(unsafe { strings::bytes(name) }).into_owned();
-            // SAFETY: a table's values are C strings.
-            pairs.push((name, unsafe { strings::bytes(value) }.to_vec()));
+        let mut pairs = Vec::new();
+        self.walk(|name, value| pairs.push((name.to_string_lossy().into_owned(), value.to_bytes().to_vec())));
+        pairs
+    }
+
+    /// Where the values lie, in their order: a value that was set anew lies elsewhere, even if it says the same.
+    #[must_use]
+    pub fn places(self) -> Vec<usize> {
+        let mut places = Vec::new();
+        self.walk(|_, value| places.push(value.as_ptr().addr()));
+        places
+    }
+
+    fn walk<F: FnMut(&'t CStr, &'t CStr)>(self, mut see: F) {
+        unsafe extern "C" fn step<'t, F: FnMut(&'t CStr, &'t CStr)>(
+            see: *mut c_void,
+            name: *const c_char,
+            value: *const c_char,
+        ) -> c_int {
+            // SAFETY: `see` is the closure below, to which nothing else points during apr_table_do.
+            let see = unsafe { &mut *see.cast::<F>() };
+            // SAFETY: a table's names are C strings that live as long as its pool.
+            let name = unsafe { strings::c_str(name) }.unwrap_or_default();
+            // SAFETY: as are its values.
+            let value = unsafe { strings::c_str(value) }.unwrap_or_default();
+            guard::quietly((), || see(name, value));
             1
         }
-        let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
-        let to: *mut c_void = (&raw mut pairs).cast();
-        // SAFETY: the table is live; the callback takes what `to` is; the list of names ends with null at once: all.
-        unsafe { sys::apr_table_do(Some(collect), to, self.raw, std::ptr::null::<c_char>()) };
-        pairs
+        let see: *mut c_void = (&raw mut see).cast();
+        // SAFETY: the table is live; the callback takes what `see` is; the list of names ends with null at once: all.
+        unsafe { sys::apr_table_do(Some(step::<F>), see, self.raw, std::ptr::null::<c_char>()) };
     }
 }
 
@@ -122,7 +133,7 @@ mod tests {
             // SAFETY: the pool is live.
             let raw = unsafe { sys::apr_table_make(pool.as_raw(), 4) };
             // SAFETY: just made in that pool.
-            let table = unsafe { Table::from_raw(raw, pool) };
+            let table = unsafe { Table::from_raw(raw) };
             table.add(c"B", "1");
             table.add(c"a", "2");
             table.set_bytes(c"raw", b"\xff");

@@ -323,34 +323,34 @@ impl<'r> Request<'r> {
     #[must_use]
     pub fn headers_in(self) -> Table<'r> {
         // SAFETY: the request is live, and the table lives in its pool.
-        unsafe { Table::from_raw(self.record().headers_in, self.pool()) }
+        unsafe { Table::from_raw(self.record().headers_in) }
     }
 
     /// Headers of the answer, if it succeeds.
     #[must_use]
     pub fn headers_out(self) -> Table<'r> {
         // SAFETY: the request is live, and the table lives in its pool.
-        unsafe { Table::from_raw(self.record().headers_out, self.pool()) }
+        unsafe { Table::from_raw(self.record().headers_out) }
     }
 
     /// Headers of the answer in any case, kept over internal redirects.
     #[must_use]
     pub fn err_headers_out(self) -> Table<'r> {
         // SAFETY: the request is live, and the table lives in its pool.
-        unsafe { Table::from_raw(self.record().err_headers_out, self.pool()) }
+        unsafe { Table::from_raw(self.record().err_headers_out) }
     }
 
     /// Environment of the request, for CGI programs, logs and conditions.
     #[must_use]
     pub fn environment(self) -> Table<'r> {
         // SAFETY: the request is live, and the table lives in its pool.
-        unsafe { Table::from_raw(self.record().subprocess_env, self.pool()) }
+        unsafe { Table::from_raw(self.record().subprocess_env) }
     }
 
     /// Notes that modules leave for each other.
     #[must_use]
     pub fn notes(self) -> Table<'r> {
         // SAFETY: the request is live, and the table lives in its pool.
-        unsafe { Table::from_raw(self.record().notes, self.pool()) }
+        unsafe { Table::from_raw(self.record().notes) }
     }
 }

@@ -27,7 +27,6 @@ pub trait SessionProvider {
 #[derive(Clone, Copy)]
 pub struct SessionRec<'r> {
     raw: *mut sys::session_rec,
-    r: Request<'r>,
     life: PhantomData<&'r ()>,
 }
 
@@ -48,7 +47,7 @@ impl SessionRec<'_> {
             return Vec::new();
         }
         // SAFETY: the table lives as long as the record.
-        let table = unsafe { Table::from_raw(entries, self.r.pool()) };
+        let table = unsafe { Table::from_raw(entries) };
         let mut pairs = table.pairs();
         pairs.retain(|(name, _)| name != "expiry");
         pairs
@@ -114,11 +113,7 @@ unsafe extern "C" fn session_save<P: SessionProvider>(
     // SAFETY: mod_session passes a live request.
     let r = unsafe { Request::from_raw(r) };
     guarded::<P>(r, || {
-        if P::provides(r) {
-            P::save(r, SessionRec { raw: z, r, life: PhantomData })
-        } else {
-            Outcome::Declined
-        }
+        if P::provides(r) { P::save(r, SessionRec { raw: z, life: PhantomData }) } else { Outcome::Declined }
     })
 }
 
@@ -150,7 +145,7 @@ fn keep_record(r: Request<'_>, entries: &[(String, Vec<u8>)]) -> *mut sys::sessi
     // SAFETY: the pool is live.
     let table = unsafe { sys::apr_table_make(pool.as_raw(), 8) };
     // SAFETY: just made in that pool.
-    let view = unsafe { Table::from_raw(table, pool) };
+    let view = unsafe { Table::from_raw(table) };
     for (name, value) in entries {
         view.set_bytes(pool.c_string(name), value);
     }

@@ -24,8 +24,7 @@ pub(super) struct Adoption;
 
 impl RequestHook for Adoption {
     fn run(r: Request<'_>) -> Outcome {
-        adopt(r);
-        Outcome::Declined
+        adopt(r)
     }
 }
 
@@ -34,8 +33,13 @@ pub(super) struct Fixups;
 impl RequestHook for Fixups {
     fn run(r: Request<'_>) -> Outcome {
         // Some modules name the user before httpd asks for one, as mod_ssl does, and then nobody else is asked.
-        adopt(r);
-        export::export(r);
+        let adopted = adopt(r);
+        if adopted != Outcome::Declined {
+            return adopted;
+        }
+        if let Err(error) = export::export(r) {
+            return answer::failed(r, &error);
+        }
         let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
@@ -54,29 +58,30 @@ pub(super) fn label(r: Request<'_>, session: &Session) {
     }
 }
 
-/// Makes a session of the user that another module has just authenticated, unless the session says the same already. Whatever
-/// comes of it, the page was authenticated by its own module.
-fn adopt(r: Request<'_>) {
+/// Makes a session of the user that another module has just authenticated, unless the session says the same already. The page
+/// was authenticated by its own module, and is served, unless nobody can tell what rights go with it.
+fn adopt(r: Request<'_>) -> Outcome {
     if !dir_config::<SessionCluster>(r).adopts() || r.parent().is_some() {
-        return;
+        return Outcome::Declined;
     }
-    let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return };
+    let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return Outcome::Declined };
     // A user that stands there without having been authenticated is somebody's claim.
     if r.authenticated_by().is_none() {
-        return;
+        return Outcome::Declined;
     }
     if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
-        return;
+        return Outcome::Declined;
     }
     let Some((visit, host)) = Visit::of(r).filter(|(visit, _)| visit.notes().adopts_first_time()) else {
-        return;
+        return Outcome::Declined;
     };
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
     let typed = typed.filter(|name| !name.is_empty() && name != user);
-    if let Err(error) = keep(r, visit, host, Principal { user: user.into(), means, typed }) {
+    keep(r, visit, host, Principal { user: user.into(), means, typed }).unwrap_or_else(|error| {
         answer::log_failure(r, &error);
-    }
+        Outcome::Declined
+    })
 }
 
 /// Keeps in a session that `principal` has logged in.
@@ -85,12 +90,12 @@ fn keep(
     visit: &Visit,
     host: &VirtualHost,
     principal: Principal,
-) -> Result<(), Arc<SessionError>> {
+) -> Result<Outcome, Arc<SessionError>> {
     let session = match visit.session(r, host) {
         Known::Found(session) => Some(session),
         Known::Absent(_) => None,
         // That there is no telling about a session takes nothing away.
-        Known::Unavailable(_) => return Ok(()),
+        Known::Unavailable(_) => return Ok(Outcome::Declined),
     };
     let stale = session.as_ref().is_some_and(|session| visit.is_stale(host, session));
     if let Some(session) = &session
@@ -98,13 +103,15 @@ fn keep(
         && says(session, &principal)
         && (session.payload().rights.at != 0 || !rights::asks(r))
     {
-        return Ok(());
+        return Ok(Outcome::Declined);
     }
     // Whose session it was: nobody's yet, or the same person's. Nothing of another's may pass on.
     let had = session.as_ref().map(|session| session.payload());
     let same = had.filter(|had| had.principal.as_ref().is_none_or(|p| p.user == principal.user));
-    // Rights are a person's. What a session without one holds was given to nobody; and what is stale must be asked for.
-    let known = same.filter(|had| had.principal.is_some() && (!stale || rights::asks(r)));
+    let by_same = |had: &&Payload| had.principal.as_ref().is_some_and(|p| p.means == principal.means);
+    // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale must
+    // be asked for.
+    let known = same.filter(by_same).filter(|_| !stale || rights::asks(r));
     let rights = match rights::evaluate(
         r,
         &known.map_or_else(Rights::default, |had| had.rights.clone()),
@@ -116,18 +123,26 @@ fn keep(
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 format!("SC0308: no session for '{}': 'login' is not granted", principal.user)
             });
-            return if session.is_some() { visit.end(r, host, Reason::Admin) } else { Ok(()) };
+            if session.is_some() {
+                visit.end(r, host, Reason::Admin)?;
+            }
+            return Ok(Outcome::Declined);
         }
         Evaluated::Failed(why) => {
             answer::log_rights_failure(r, &why);
-            return Ok(());
+            return Ok(answer::try_later(r));
         }
     };
-    let Some(headers) = vouched::new_headers(r, &visit.notes().noted_headers()) else {
+    // Where the door was not asked first, nothing was noted, and nothing is kept.
+    let headers = match visit.notes().noted_headers() {
+        Some(before) => vouched::new_headers(r, &before),
+        None => Some(Vec::new()),
+    };
+    let Some(headers) = headers else {
         http_log::request::<SessionCluster>(r, Level::Warning, || {
             "SC0316: no session was begun: the module that authenticated the user sets more headers than one can keep".into()
         });
-        return Ok(());
+        return Ok(Outcome::Declined);
     };
     let said = same.cloned().unwrap_or_default();
     let payload = Payload { principal: Some(principal), rights, headers, ..said };
@@ -143,7 +158,7 @@ fn keep(
             visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: true })?;
         }
     }
-    Ok(())
+    Ok(Outcome::Declined)
 }
 
 /// Whether a session says already that this very user logged in by these means.

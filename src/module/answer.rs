@@ -35,7 +35,8 @@ pub(super) fn not_done(r: Request<'_>, error: &SessionError) -> Outcome {
 /// Says what failed and what to do about it, for a request that is answered all the same.
 pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    if is_time_to_speak(r, &LAST) {
+    // Two requests of one browser at a time are no fault.
+    if !matches!(error, SessionError::Superseded) && is_time_to_speak(r, &LAST) {
         let (code, advice) = match error {
             SessionError::Store(StoreError::Table(TableError::TooLarge { .. })) => {
                 ("SC0201", "keep less in the session, or raise record= in SessionClusterTable")
@@ -67,34 +68,40 @@ pub(super) fn say_try_later(r: Request<'_>) {
     r.headers_out().set(c"Cache-Control", "no-store");
 }
 
+/// Says something that many requests may have to say, for one of them.
+pub(super) fn log_now_and_then(
+    r: Request<'_>,
+    last: &AtomicU64,
+    level: Level,
+    text: impl FnOnce() -> String,
+) {
+    if is_time_to_speak(r, last) {
+        http_log::request::<SessionCluster>(r, level, text);
+    }
+}
+
 /// Says that rights could not be evaluated.
 pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    if is_time_to_speak(r, &LAST) {
-        http_log::request::<SessionCluster>(r, Level::Error, || {
-            format!("SC0306: rights cannot be evaluated: {why}: look at what answers for it")
-        });
-    }
+    log_now_and_then(r, &LAST, Level::Error, || {
+        format!("SC0306: rights cannot be evaluated: {why}: look at what answers for it")
+    });
 }
 
 /// Says that a backend's order was not carried out.
 pub(super) fn log_bad_order(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    if is_time_to_speak(r, &LAST) {
-        http_log::request::<SessionCluster>(r, Level::Warning, || {
-            format!("SC0310: the application's session header was dropped: {why}")
-        });
-    }
+    log_now_and_then(r, &LAST, Level::Warning, || {
+        format!("SC0310: the application's session header was dropped: {why}")
+    });
 }
 
 /// Says that a value was not exported.
 pub(super) fn log_unclean(r: Request<'_>, what: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    if is_time_to_speak(r, &LAST) {
-        http_log::request::<SessionCluster>(r, Level::Warning, || {
-            format!("SC0311: '{what}' holds control characters and is not exported")
-        });
-    }
+    log_now_and_then(r, &LAST, Level::Warning, || {
+        format!("SC0311: '{what}' holds control characters and is not exported")
+    });
 }
 
 /// Says so when a begin had to evict a live session, and what size would do.

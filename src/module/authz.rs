@@ -103,13 +103,7 @@ impl AuthzRule for Having {
                 Pattern::Like(regex) => regex.is_match(value),
             })
         };
-        rule(r, |session| {
-            if FACTS.contains(&wanted.name.as_str()) {
-                rights::values(session, &wanted.name).iter().any(|value| fits(value))
-            } else {
-                session.payload().rights.values(&wanted.name).iter().any(|value| fits(value))
-            }
-        })
+        rule(r, |session| rights::values(session, &wanted.name).iter().any(|value| fits(value)))
     }
 }
 
@@ -132,10 +126,11 @@ impl AuthzRule for Recent {
 
     fn rule(r: Request<'_>, limit: &Duration) -> Ruling {
         let ruling = rule(r, |session| {
-            Visit::of(r).is_some_and(|(_, host)| {
-                let proven = Timestamp::from_millis(session.payload().auth_time);
-                Visit::now(host).since(proven) < *limit
-            })
+            session.payload().principal.is_some()
+                && Visit::of(r).is_some_and(|(_, host)| {
+                    let proven = Timestamp::from_millis(session.payload().auth_time);
+                    Visit::now(host).since(proven) < *limit
+                })
         });
         if ruling == Ruling::Denied {
             let own = r.auth_type().is_some_and(|auth_type| auth_type.eq_ignore_ascii_case(Means::OWN));

@@ -116,6 +116,9 @@ fn update(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order) -> D
     }
 }
 
+/// Why a change is dropped that comes second.
+const TOO_LATE: &str = "the session was superseded while the application was at work";
+
 /// Puts a session with other rights in the place of `old`.
 fn change(r: Request<'_>, visit: &Visit, host: &VirtualHost, old: &Session, rights: Rights) -> Done {
     if rights == old.payload().rights {
@@ -127,11 +130,13 @@ fn change(r: Request<'_>, visit: &Visit, host: &VirtualHost, old: &Session, righ
     }
     if old.is_superseded() {
         // What was taken from its successor meanwhile must not come back by it.
-        answer::log_bad_order(r, "the session was superseded while the application was at work");
+        answer::log_bad_order(r, TOO_LATE);
         return Ok(());
     }
     let payload = Payload { rights, ..old.payload().clone() };
-    visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Data })?;
+    if !visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Data })? {
+        answer::log_bad_order(r, TOO_LATE);
+    }
     Ok(())
 }
 

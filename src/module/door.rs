@@ -30,7 +30,7 @@ impl RequestHook for Door {
         let outcome = Door::decide(r, visit, host, auth_type, own);
         if outcome == Outcome::Declined && dir.adopts() {
             // Another module is asked now, and may tell applications of the user by request headers.
-            visit.notes().note_headers(r.headers_in().pairs());
+            visit.notes().note_headers(r.headers_in().places());
         }
         outcome
     }
@@ -69,14 +69,15 @@ impl Door {
 
 /// Lets the user of a session in, once their rights are fresh enough.
 fn open(r: Request<'_>, visit: &Visit, host: &VirtualHost, session: &Arc<Session>, own: bool) -> Outcome {
+    if !own {
+        // First of all: what is evaluated anew may ask for these headers, and must not ask the client.
+        vouched::restore(r, session.payload());
+    }
     let marked = own && visit.is_stale(host, session);
     match rights::refreshed(r, visit, host, Arc::clone(session), marked) {
         Fresh::Session(session) => {
             if let Some(principal) = &session.payload().principal {
                 r.authenticate(&principal.user, &principal.means.auth_type);
-            }
-            if !own {
-                vouched::restore(r, session.payload());
             }
             Outcome::Ok
         }

@@ -7,7 +7,9 @@ use super::rights::{self, Here};
 use crate::ffi::http_config::{dir_config, kept};
 use crate::ffi::httpd::Request;
 use crate::session::rights::SEPARATOR;
+use crate::session::sessions::SessionError;
 use std::ffi::CString;
+use std::sync::Arc;
 
 /// One thing to export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +32,16 @@ pub enum Kind {
 }
 
 /// Exports what is to be exported where `r` goes.
-pub(super) fn export(r: Request<'_>) {
-    let Some(exports) = dir_config::<SessionCluster>(r).exports.get() else { return };
+///
+/// # Errors
+/// When nobody can tell what the session says: a program must not take its user for somebody who is not logged in.
+pub(super) fn export(r: Request<'_>) -> Result<(), Arc<SessionError>> {
+    let Some(exports) = dir_config::<SessionCluster>(r).exports.get() else { return Ok(()) };
     // A visitor without a cookie costs nothing more than this.
     let here = if kept::<SessionCluster>(r.first()).is_some() { rights::here(r) } else { Here::Nobody };
+    if let Here::Unavailable(error) = here {
+        return Err(error);
+    }
     for Export { what, kind, name } in exports.iter() {
         let values = match &here {
             Here::Session(session) => rights::values(session, what),
@@ -55,6 +63,7 @@ pub(super) fn export(r: Request<'_>) {
             table.set_bytes(name, &value);
         }
     }
+    Ok(())
 }
 
 /// Takes out of a request whatever a client sent by the name of a header that this virtual host exports.

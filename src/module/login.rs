@@ -8,7 +8,7 @@ use super::refusal;
 use super::rights::{self, Evaluated};
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, Visit};
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, SystemClock};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body, send};
@@ -24,6 +24,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -94,22 +96,24 @@ fn log_in(r: Request<'_>) -> Outcome {
     let Some((user, password)) = user.zip(password).filter(|_| !malformed) else {
         return again(None, Refused::Malformed);
     };
-    let attempts = Attempts::of(r, host, user);
-    if let Some(wait) = attempts.wait() {
-        http_log::request::<SessionCluster>(r, Level::Info, || {
-            format!(
-                "SC0313: login of '{user}' was not looked at: too many have failed; {} s to wait",
-                wait.as_secs()
-            )
-        });
-        r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
-        return again(Some(user), Refused::Throttled);
-    }
+    let attempt = match Attempt::take(r, host, user) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            http_log::request::<SessionCluster>(r, Level::Info, || {
+                let wait = wait.as_secs();
+                format!("SC0313: login of '{user}' was not looked at: too many have failed; {wait} s to wait")
+            });
+            r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
+            return again(Some(user), Refused::Throttled);
+        }
+    };
     match check(r, user, password) {
-        Verdict::Granted => attempts.forgive(),
-        Verdict::Failed => return Outcome::Answer(Status::INTERNAL),
+        Verdict::Granted => attempt.succeeded(),
+        Verdict::Failed => {
+            attempt.give_back();
+            return Outcome::Answer(Status::INTERNAL);
+        }
         Verdict::Denied | Verdict::UnknownUser => {
-            attempts.count();
             http_log::request::<SessionCluster>(r, Level::Info, || {
                 format!("SC0301: login of '{user}' was refused")
             });
@@ -149,42 +153,49 @@ fn log_in(r: Request<'_>) -> Outcome {
     }
 }
 
-/// The failed logins of a name from an address, of the name, and from the address.
-struct Attempts<'a> {
+/// A login that is counted as failed, until it is known better: for the name from its address, for the name from all
+/// addresses, and for the address with all names.
+struct Attempt<'a> {
     throttle: &'a Throttle<'static>,
     counters: Vec<(String, Limit)>,
-    now: Timestamp,
 }
 
-impl<'a> Attempts<'a> {
+impl<'a> Attempt<'a> {
     /// How many more may fail for all names of an address, or from all addresses for a name: many share an address, and
     /// nobody must be able to lock somebody else out with a few attempts.
     const MANY: u32 = 10;
 
-    fn of(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Self {
+    /// Counts it; or says how long to wait, and counts nothing.
+    fn take(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Result<Self, Duration> {
         let limit = dir_config::<SessionCluster>(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
-        let address = network(r.client_address());
-        let counters = limit.map_or_else(Vec::new, |limit| {
-            let many = limit.times(Self::MANY);
-            vec![
-                (format!("{user}\0{address}"), limit),
-                (format!("{user}\0"), many),
-                (format!("\0{address}"), many),
-            ]
-        });
-        Attempts { throttle: host.throttle(), counters, now: SystemClock.now() }
+        let mut attempt = Attempt { throttle: host.throttle(), counters: Vec::new() };
+        let Some(limit) = limit else { return Ok(attempt) };
+        // A login with another limit counts for itself. What a directory takes for one name is one.
+        let login = format!("{} {} {:?}", host.name(), r.path(), limit);
+        let (user, address) = (user.trim().to_lowercase(), network(r.client_address()));
+        let many = limit.times(Self::MANY);
+        for (who, limit) in [
+            (format!("{login}\0{user}\0{address}"), limit),
+            (format!("{login}\0{user}\0"), many),
+            (format!("{login}\0\0{address}"), many),
+        ] {
+            if let Err(wait) = attempt.throttle.take(who.as_bytes(), limit, SystemClock.now()) {
+                attempt.give_back();
+                return Err(wait);
+            }
+            attempt.counters.push((who, limit));
+        }
+        Ok(attempt)
     }
 
-    fn wait(&self) -> Option<Duration> {
-        let wait = |(who, limit): &(String, Limit)| self.throttle.wait(who.as_bytes(), *limit, self.now);
-        self.counters.iter().map(wait).max().filter(|wait| !wait.is_zero())
+    /// It did not fail, whatever came of it.
+    fn give_back(&self) {
+        self.counters.iter().for_each(|(who, limit)| self.throttle.give_back(who.as_bytes(), *limit));
     }
 
-    fn count(&self) {
-        self.counters.iter().for_each(|(who, limit)| self.throttle.count(who.as_bytes(), *limit, self.now));
-    }
-
-    fn forgive(&self) {
+    /// It succeeded: what failed before was perhaps mistyped.
+    fn succeeded(&self) {
+        self.give_back();
         if let Some((who, _)) = self.counters.first() {
             self.throttle.forgive(who.as_bytes());
         }
@@ -193,12 +204,13 @@ impl<'a> Attempts<'a> {
 
 /// What counts as one address: with IPv6, the network that a customer gets.
 fn network(address: &str) -> String {
-    match address.parse() {
-        Ok(std::net::IpAddr::V6(v6)) => {
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => {
             let [a, b, c, d, ..] = v6.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
-        _ => address.to_owned(),
+        Ok(v4) => v4.to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -221,7 +233,8 @@ fn check<'r>(r: Request<'r>, user: &str, password: &'r CStr) -> Verdict {
     }
     r.claim_user(None);
     if providers.is_empty() {
-        http_log::request::<SessionCluster>(r, Level::Error, || {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        answer::log_now_and_then(r, &LAST, Level::Error, || {
             "SC0302: nothing checks passwords here: add 'SessionClusterAuthn file' (or ldap, dbd, dbm) to this location".into()
         });
         return Verdict::Failed;

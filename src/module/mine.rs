@@ -1,5 +1,6 @@
 //! The handler by which users see where they are logged in, and end one of their sessions or all others.
 
+use super::SessionCluster;
 use super::answer;
 use super::login::is_cross_site;
 use super::page::{self, MySession, Said};
@@ -8,17 +9,18 @@ use super::visit::{Beginning, Known, Visit};
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::module::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
     let Some(ledger) = host.ledger() else {
         discard_body(r);
-        http_log::request::<SessionCluster>(r, Level::Error, || {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        answer::log_now_and_then(r, &LAST, Level::Error, || {
             "SC0314: no list of sessions is kept: add 'SessionClusterSecret file:conf/session-cluster.secret'"
                 .into()
         });
@@ -74,10 +76,14 @@ fn act(
     user: &str,
     form: &Form,
 ) -> Result<Said, SessionError> {
+    if session.is_superseded() {
+        // Its successor may have fewer rights: whoever has that one asks again.
+        return Err(SessionError::Superseded);
+    }
     if form.get("others").is_some() {
         // One mark ends all, also those that no list has; this browser gets a session that was born after it.
         visit.mark(host, Scope::User(user), Effect::End)?;
-        visit.begin(r, host, &Beginning::Again { payload: session.payload() })?;
+        visit.begin(r, host, &Beginning::Again { old: session, payload: session.payload() })?;
         return Ok(Said::OthersEnded);
     }
     let wanted = form.get("session").unwrap_or_default();

@@ -191,9 +191,14 @@ fn explain(reason: Reason) -> &'static str {
 /// Where a form is posted to, if not to where the browser thinks it is: a page may stand in for another, as its
 /// `ErrorDocument`.
 fn action(r: Request<'_>) -> Option<String> {
+    r.parent().map(|_| encoded_path(r))
+}
+
+/// The path that `r` goes to, as an address.
+pub(super) fn encoded_path(r: Request<'_>) -> String {
     const PLAIN: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    r.parent().map(|_| utf8_percent_encode(r.path(), PLAIN).to_string())
+    utf8_percent_encode(r.path(), PLAIN).to_string()
 }
 
 fn send_page(r: Request<'_>, status: Option<Status>, page: &str, title: &str, more: Value) -> Outcome {

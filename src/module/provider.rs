@@ -85,19 +85,19 @@ fn save(
     if entries.is_empty() && !own_login {
         return visit.end(r, host, Reason::Logout);
     }
+    if own_login && session.is_superseded() && had.rights != Rights::default() {
+        // The first change wins: what was taken from its successor meanwhile must not come back by this one.
+        return Ok(());
+    }
     if credentials(&had.entries).any(|credential| !entries.contains(credential)) {
         // A logout, or somebody else: nothing of the login may go on, under whatever id it was known.
         visit.end_all(r, host, Reason::Logout)?;
         if own_login {
             let payload = Payload { entries, max_age, ..had.clone() };
-            visit.begin(r, host, &Beginning::Again { payload: &payload })?;
+            visit.begin(r, host, &Beginning::Again { old: session, payload: &payload })?;
             return Ok(());
         }
         return anew(r, visit, host, &Payload { entries, max_age, ..Payload::default() });
-    }
-    if session.is_superseded() && had.rights != Rights::default() {
-        // The first change wins: what was taken from its successor meanwhile must not come back by this one.
-        return Ok(());
     }
     let payload = Payload { entries, max_age, ..had.clone() };
     let beginning = Beginning::Supersede { old: session, payload: &payload, news: News::Data };

@@ -3,6 +3,7 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::page::encoded_path;
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, News, Visit};
 use crate::ffi::ap_expr::Expr;
@@ -17,6 +18,7 @@ use crate::session::sessions::{Session, SessionError};
 use crate::store::tombstone::Reason;
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// What `SessionClusterGrant` and `SessionClusterAttribute` ask at a login.
 #[derive(Clone, Default)]
@@ -146,7 +148,8 @@ pub(super) fn refreshed(
         Some(place) => {
             let lookup = Lookup::of(r, place);
             let Some(there) = lookup.as_ref().map(Lookup::request).filter(is_login) else {
-                http_log::request::<SessionCluster>(r, Level::Warning, || {
+                static LAST: AtomicU64 = AtomicU64::new(0);
+                answer::log_now_and_then(r, &LAST, Level::Warning, || {
                     format!(
                         "SC0307: rights cannot be refreshed: {place}, where they came from, is no login here"
                     )
@@ -169,7 +172,7 @@ pub(super) fn refreshed(
             let payload = Payload { rights, ..session.payload().clone() };
             let news = News::Rights;
             let beginning = Beginning::Supersede { old: &session, payload: &payload, news };
-            visit.begin(r, host, &beginning).map_err(Arc::new)
+            visit.begin(r, host, &beginning).map(|_| ()).map_err(Arc::new)
         }
         Evaluated::NotAllowed => {
             http_log::request::<SessionCluster>(r, Level::Notice, || {
@@ -250,7 +253,7 @@ pub(super) fn values(session: &Session, name: &str) -> Vec<Vec<u8>> {
 
 /// How the own login handler's rights are kept: with the place where they came from.
 pub(super) fn of_login(r: Request<'_>) -> Rights {
-    Rights { place: Some(r.path().to_owned()), ..Rights::default() }
+    Rights { place: Some(encoded_path(r)), ..Rights::default() }
 }
 
 /// The means of the own login handler, where `r` goes.

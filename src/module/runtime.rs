@@ -64,6 +64,7 @@ pub struct VirtualHost {
     throttle: Arc<Throttle<'static>>,
     ledger: Option<LedgerSecret>,
     patience: Duration,
+    name: String,
     realm: Realm,
     policy: Policy,
     cookie: CookieSpec,
@@ -87,8 +88,9 @@ impl VirtualHost {
             Some(cookie) => cookie.clone(),
             None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
         };
-        let realm = Realm::new(&config.realm_name(server));
-        Ok(VirtualHost { store, throttle, ledger, patience, realm, policy, cookie })
+        let name = config.realm_name(server);
+        let realm = Realm::new(&name);
+        Ok(VirtualHost { store, throttle, ledger, patience, name, realm, policy, cookie })
     }
 
     /// Its sessions, for a request with that budget.
@@ -119,6 +121,11 @@ impl VirtualHost {
     /// What the list of each user's sessions is derived from, if one is kept.
     pub(super) fn ledger(&self) -> Option<&LedgerSecret> {
         self.ledger.as_ref()
+    }
+
+    /// The name of its realm.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its realm.

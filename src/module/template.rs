@@ -1,8 +1,9 @@
 //! How pages become HTML: the templates that the module brings along, the administrator's own, and the texts in both.
 
 use super::SessionCluster;
+use super::answer;
 use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
+use crate::ffi::http_log::Level;
 use crate::ffi::http_request::Lookup;
 use crate::ffi::httpd::Request;
 use minijinja::value::Value;
@@ -10,6 +11,7 @@ use minijinja::{AutoEscape, Environment, State};
 use once_cell::sync::Lazy;
 use std::fs::File;
 use std::io::Read;
+use std::sync::atomic::AtomicU64;
 
 /// Every text of the pages, by name, in English. `SessionClusterText`, or a template that sets `texts`, replaces them.
 pub(super) const TEXTS: &[(&str, &str)] = &[
@@ -103,9 +105,12 @@ pub(super) fn render(r: Request<'_>, context: &Value) -> (String, bool) {
         });
         match own {
             Ok(page) => return (page, true),
-            Err(complaint) => http_log::request::<SessionCluster>(r, Level::Error, || {
-                format!("SC0312: the template {address} is not used: {complaint}")
-            }),
+            Err(complaint) => {
+                static LAST: AtomicU64 = AtomicU64::new(0);
+                answer::log_now_and_then(r, &LAST, Level::Error, || {
+                    format!("SC0312: the template {address} is not used: {complaint}")
+                });
+            }
         }
     }
     let page = TEMPLATES.get_template("frame.html").and_then(|frame| frame.render(context));

@@ -198,7 +198,8 @@ impl Visit {
         host.sessions(&self.budget).end_listed(listed, Visit::now(host))
     }
 
-    /// Begins a session, in place of `old` if there is one, and sets its cookie.
+    /// Begins a session, in place of `old` if there is one, and sets its cookie. False if another had taken the place of
+    /// `old` meanwhile; then all stays as it is.
     ///
     /// # Errors
     /// When it was not stored; then no cookie is set either.
@@ -207,7 +208,7 @@ impl Visit {
         r: Request<'_>,
         host: &VirtualHost,
         beginning: &Beginning<'_>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<bool, SessionError> {
         let (sessions, now) = (host.sessions(&self.budget), Visit::now(host));
         let (stamp, auth_time) = (self.stamp.get().as_millis(), now.as_millis());
         let (begun, is_new) = match *beginning {
@@ -219,15 +220,19 @@ impl Visit {
                 if news == News::Login {
                     payload.auth_time = auth_time;
                 }
-                (sessions.supersede(old, &payload, now)?, old.payload().principal.is_none())
+                match sessions.supersede(old, &payload, now) {
+                    // The first change wins, and the browser has its cookie.
+                    Err(SessionError::Superseded) => return Ok(false),
+                    begun => (begun?, old.payload().principal.is_none()),
+                }
             }
             Beginning::Anew { payload, probation } => {
                 let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
                 (sessions.begin(&payload, probation, now)?, true)
             }
-            Beginning::Again { payload } => {
-                let payload = Payload { origin: None, born_under: stamp, ..payload.clone() };
-                (sessions.begin(&payload, false, now)?, true)
+            Beginning::Again { old, payload } => {
+                let payload = Payload { born_under: stamp, ..payload.clone() };
+                (sessions.renew(old, &payload, now)?, true)
             }
         };
         if let (true, Some(ledger), Some(principal)) =
@@ -243,7 +248,7 @@ impl Visit {
         let Begun { session, .. } = begun;
         self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
         *self.known.borrow_mut() = Some(Known::Found(Arc::new(session)));
-        Ok(())
+        Ok(true)
     }
 
     /// Ends every session that the visitor's cookies lead to, and clears the cookie.
@@ -320,8 +325,10 @@ pub(super) enum Beginning<'a> {
         /// Whether it ends soon unless it is visited.
         probation: bool,
     },
-    /// With no session before it, for a user who logged in and was given rights earlier.
+    /// Beside another, for the same login: it ends when that would have.
     Again {
+        /// The other.
+        old: &'a Session,
         /// What it says.
         payload: &'a Payload,
     },

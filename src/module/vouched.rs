@@ -9,14 +9,17 @@ use crate::session::payload::{Entry, Payload, Principal};
 /// Bytes of names and values that a session keeps.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The headers that were set since the request had `before`, without those that carry a login or a session. `None` when they
+/// The headers that were set since the values lay at `before`, even if they say the same, without those that carry a login or a session. `None` when they
 /// are too large to keep: the module that sets them then has to be asked for each page.
-pub(super) fn new_headers(r: Request<'_>, before: &[(String, Vec<u8>)]) -> Option<Vec<Entry>> {
+pub(super) fn new_headers(r: Request<'_>, before: &[usize]) -> Option<Vec<Entry>> {
     let secret =
         |name: &str| ["Authorization", "Cookie"].iter().any(|secret| name.eq_ignore_ascii_case(secret));
-    let now = r.headers_in().pairs().into_iter();
-    let set: Vec<Entry> =
-        now.filter(|pair| !before.contains(pair) && !secret(&pair.0)).map(Entry::from).collect();
+    let headers = r.headers_in();
+    let now = headers.pairs().into_iter().zip(headers.places());
+    let set: Vec<Entry> = now
+        .filter(|(pair, place)| !before.contains(place) && !secret(&pair.0))
+        .map(|(pair, _)| Entry::from(pair))
+        .collect();
     let bytes: usize = set.iter().map(|entry| entry.name.len() + entry.value.len()).sum();
     (bytes <= MAX_BYTES).then_some(set)
 }

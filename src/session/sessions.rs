@@ -5,6 +5,7 @@ use super::id::SessionId;
 use super::payload::{Payload, PayloadError};
 use super::policy::Policy;
 use super::realm::{Derived, Realm};
+use super::rights::Rights;
 use super::scope::{Effect, Scope};
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
@@ -70,6 +71,9 @@ pub enum SessionError {
     /// No randomness for a new session id.
     #[error("no random session id could be drawn: {0}")]
     Random(#[from] getrandom::Error),
+    /// Another session has taken the place of the one that was to be superseded.
+    #[error("the session was superseded by another request")]
+    Superseded,
     /// The payload could not be written or sealed.
     #[error("the session could not be sealed")]
     Seal,
@@ -205,7 +209,8 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// keeps the old one's absolute timeout, and remembers the first of their line: whichever of them is ended, all are.
     ///
     /// # Errors
-    /// As [`Sessions::begin`]; `old` then goes on as it was.
+    /// As [`Sessions::begin`]; `old` then goes on as it was. [`SessionError::Superseded`] if another took the place of one
+    /// that has rights first.
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
         let origin = old.origin();
         // A mark that came since the old one was looked at goes for the new one.
@@ -214,6 +219,14 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let begun = self.create(payload, old.created, old.born_deadline, now, now)?;
         let until = now.after(self.policy.grace);
         let ended = self.store.retire(&old.key, until, Reason::Superseded, now, self.budget)?;
+        if ended == Some(Reason::Superseded) && old.payload.rights != Rights::default() {
+            // Another change came first, and may have taken rights: they must not come back by this one.
+            let until = old.born_deadline.after(Self::TOMBSTONE_MARGIN);
+            let tombstone =
+                Tombstone { reason: Reason::Superseded, node: 0, at: now, until, ends_line: false };
+            self.store.end(&begun.session.key, tombstone, now, self.budget)?;
+            return Err(SessionError::Superseded);
+        }
         // A logout may have come in between, perhaps before the new session was there to be ended.
         let ended = match ended.filter(|&reason| reason != Reason::Superseded) {
             None if origin != old.key => self.end_of_line(&origin, true, now)?,
@@ -223,6 +236,15 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             self.end(&begun.session, reason, now)?;
         }
         Ok(begun)
+    }
+
+    /// Begins a session beside `old`, of another line, with the absolute timeout of `old`.
+    ///
+    /// # Errors
+    /// As [`Sessions::begin`].
+    pub fn renew(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
+        let payload = Payload { origin: None, ..payload.clone() };
+        self.create(payload, old.created, old.born_deadline, now, now)
     }
 
     /// Ends a session, for `reason`. Returns whether it was still alive.

@@ -47,21 +47,28 @@ impl<'m> Throttle<'m> {
         Throttle(words)
     }
 
-    /// How long `who` has to wait before the next login is looked at; zero for now.
-    #[must_use]
-    pub fn wait(&self, who: &[u8], limit: Limit, now: Timestamp) -> Duration {
-        let Some(counter) = self.counter(who) else { return Duration::ZERO };
-        let forgiven = counter.load(Ordering::Relaxed).max(now.as_millis());
+    /// Counts a login of `who` as failed, before it is known whether it does, so that many at a time are counted as well.
+    ///
+    /// # Errors
+    /// How long `who` has to wait before the next login is looked at; it was not counted.
+    pub fn take(&self, who: &[u8], limit: Limit, now: Timestamp) -> Result<(), Duration> {
+        let Some(counter) = self.counter(who) else { return Ok(()) };
         let allowed = limit.step().saturating_mul(u64::from(limit.failures.max(1)));
-        let due = forgiven.saturating_add(limit.step()).saturating_sub(allowed);
-        Timestamp::from_millis(due).since(now)
+        let mut wait = Duration::ZERO;
+        let taken = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |forgiven| {
+            let forgiven = forgiven.max(now.as_millis()).saturating_add(limit.step());
+            wait = Timestamp::from_millis(forgiven.saturating_sub(allowed)).since(now);
+            wait.is_zero().then_some(forgiven)
+        });
+        taken.map(|_| ()).map_err(|_| wait)
     }
 
-    /// Counts a failed login of `who`.
-    pub fn count(&self, who: &[u8], limit: Limit, now: Timestamp) {
-        let Some(counter) = self.counter(who) else { return };
-        let later = |forgiven: u64| Some(forgiven.max(now.as_millis()).saturating_add(limit.step()));
-        let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+    /// Takes back what [`Throttle::take`] counted: the login did not fail.
+    pub fn give_back(&self, who: &[u8], limit: Limit) {
+        if let Some(counter) = self.counter(who) {
+            let back = |forgiven: u64| Some(forgiven.saturating_sub(limit.step()));
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
+        }
     }
 
     /// Forgets the failures of `who`, who has logged in.
@@ -99,38 +106,45 @@ mod tests {
         let words = words();
         let throttle = Throttle::new(&words, [1, 2, 3, 4]);
         for _ in 0..LIMIT.failures {
-            assert_eq!(throttle.wait(b"alice", LIMIT, START), Duration::ZERO);
-            throttle.count(b"alice", LIMIT, START);
+            assert_eq!(throttle.take(b"alice", LIMIT, START), Ok(()));
         }
-        let wait = throttle.wait(b"alice", LIMIT, START);
+        let wait = throttle.take(b"alice", LIMIT, START).unwrap_err();
         assert_eq!(wait, Duration::from_secs(10));
-        assert_eq!(throttle.wait(b"bob", LIMIT, START), Duration::ZERO);
+        assert_eq!(throttle.take(b"alice", LIMIT, START), Err(wait), "to ask costs nothing");
+        assert_eq!(throttle.take(b"bob", LIMIT, START), Ok(()));
         // One is forgiven in a third of the time, all in the whole of it.
-        assert_eq!(throttle.wait(b"alice", LIMIT, START.after(wait)), Duration::ZERO);
-        throttle.count(b"alice", LIMIT, START.after(wait));
-        assert!(throttle.wait(b"alice", LIMIT, START.after(wait)) > Duration::ZERO);
+        assert_eq!(throttle.take(b"alice", LIMIT, START.after(wait)), Ok(()));
+        assert!(throttle.take(b"alice", LIMIT, START.after(wait)).is_err());
+        throttle.give_back(b"alice", LIMIT);
+        assert_eq!(throttle.take(b"alice", LIMIT, START.after(wait)), Ok(()));
         throttle.forgive(b"alice");
-        assert_eq!(throttle.wait(b"alice", LIMIT, START.after(wait)), Duration::ZERO);
+        assert_eq!(throttle.take(b"alice", LIMIT, START.after(wait)), Ok(()));
     }
 
     #[test]
     fn other_processes_see_the_same_counters() {
         let words = words();
         let (one, two) = (Throttle::new(&words, [1, 2, 3, 4]), Throttle::new(&words, [5, 6, 7, 8]));
-        (0..3).for_each(|_| one.count(b"alice", LIMIT, START));
-        assert!(two.wait(b"alice", LIMIT, START) > Duration::ZERO);
+        (0..3).for_each(|_| assert_eq!(one.take(b"alice", LIMIT, START), Ok(())));
+        assert!(two.take(b"alice", LIMIT, START).is_err());
     }
 
     #[test]
-    fn failures_counted_at_once_are_all_counted() {
+    fn of_many_logins_at_once_no_more_are_looked_at_than_may_fail() {
         let words = words();
         let throttle = Throttle::new(&words, [1, 2, 3, 4]);
-        let limit = Limit { failures: 400, within: Duration::from_secs(400) };
+        let taken = std::sync::atomic::AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..100).for_each(|_| throttle.count(b"x", limit, START)));
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        if throttle.take(b"x", LIMIT, START).is_ok() {
+                            taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    }
+                });
             }
         });
-        assert_eq!(throttle.wait(b"x", limit, START), Duration::from_secs(1));
+        assert_eq!(taken.into_inner(), LIMIT.failures);
     }
 }

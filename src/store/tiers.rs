@@ -303,7 +303,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. Returns why the session
-    /// had ended before, if it had.
+    /// had ended before, if it had; or `reason`, if it had been retired for that before.
     ///
     /// # Errors
     /// When the store did not confirm it.
@@ -315,14 +315,15 @@ impl<'m, L: WriteLock> Store<'m, L> {
         now: Timestamp,
         budget: &Budget,
     ) -> Result<Option<Reason>, StoreError> {
+        // Whoever retired it before set an earlier deadline.
+        let earlier =
+            |stands: Timestamp, ends_as: Reason| (ends_as == reason && stands < deadline).then_some(ends_as);
         let Some(cluster) = &self.cluster else {
-            if self.table.retire(key, deadline, reason, now)? {
-                return Ok(None);
-            }
+            self.table.retire(key, deadline, reason, now)?;
             return match self.table.peek(key, now) {
                 Lookup::Absent(Some(gone)) => Ok(Some(gone.reason)),
                 Lookup::Absent(None) => Ok(Some(Reason::Evicted)),
-                Lookup::Found(_) => Ok(None),
+                Lookup::Found(found) => Ok(earlier(found.deadline, found.ends_as)),
                 Lookup::Torn => Err(Torn.into()),
             };
         };
@@ -334,7 +335,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
             // Else a store is followed now that may have lost it, and may have been told of what is known here before this.
             if self.table.link().generation() == generation {
                 return Ok(match stands {
-                    Stored::Record(facts) if facts.deadline > now => None,
+                    Stored::Record(facts) if facts.deadline > now => earlier(facts.deadline, facts.ends_as),
                     Stored::Record(facts) => Some(facts.ends_as),
                     Stored::Tombstone(tombstone) => Some(tombstone.reason),
                     Stored::Nothing => Some(Reason::Evicted),

@@ -83,7 +83,8 @@ fn host(certificates: &Path, port: u16, verify: &str) -> String {
     let door = |path: &str, more: &str| {
         format!(
             "<Location {path}>\n{more}\nAuthType Basic\nAuthName \"Certificates of {path}\"\n\
-             Require valid-user\nSessionClusterAdopt On\n</Location>\n"
+             Require valid-user\nSessionClusterAdopt On\n\
+             Header always set X-Foo \"expr=%{{HTTP:X-Foo}}|%{{HTTP:Range}}\"\n</Location>\n"
         )
     };
     let name = door("/name", "SSLUserName SSL_CLIENT_S_DN_CN");
@@ -189,4 +190,17 @@ fn a_certificate_counts_for_more_than_the_session_of_somebody_else() {
 #[test]
 fn a_certificate_by_fake_basic_counts_for_more_too_when_mod_ssl_is_loaded_later() {
     assert_that_certificates_count(Ssl::AfterUs, &[1]);
+}
+
+#[test]
+fn headers_of_the_first_request_are_not_those_of_the_next() {
+    let town = Town::new(Mpm::Event, Ssl::BeforeUs);
+    for path in ["/name", "/fake"] {
+        let url = format!("https://127.0.0.1:{}{path}/page.html", town.optional);
+        let with = town.browser(&path[1..]).showing(town.certificate("client"));
+        let first = ["--header", "X-Foo: first", "--header", "Range: bytes=0-1"];
+        with.get(&url, &first).unwrap().expect(206);
+        let page = town.browser(&path[1..]).get(&url, &["--header", "X-Foo: second"]).unwrap().expect(200);
+        assert_eq!(page.header("X-Foo"), Some("second|"), "{path}");
+    }
 }

@@ -34,6 +34,37 @@ fn what_a_client_sends_by_the_name_of_a_claim_reaches_nobody() {
 }
 
 #[test]
+fn a_header_that_a_client_sent_rightly_once_is_not_theirs_to_send() {
+    let provider = Provider::start();
+    let seen = "Header set X-Name \"expr=%{HTTP:X-Remote-User}\"";
+    let httpd =
+        oidc(&provider, &format!("Require valid-user\nOIDCAuthNHeader X-Remote-User\n{seen}")).start();
+    httpd.log.allow("oidc_scrub_request_headers");
+    let mut alice = httpd.browser();
+    provider.open(&mut alice, "/oidc/page.html", "alice").expect(200);
+    alice.cookies.remove("SCID");
+    let page = alice.get_with("/oidc/page.html", &[("X-Remote-User", "alice")]).expect(200);
+    assert!(page.header("Set-Cookie").is_some(), "adopted again: {page:?}");
+    let page = alice.get_with("/oidc/page.html", &[("X-Remote-User", "admin")]).expect(200);
+    assert_eq!(page.header("X-Name"), Some("alice"));
+}
+
+#[test]
+fn rights_that_are_evaluated_anew_believe_no_client() {
+    let provider = Provider::start();
+    let more = "Require valid-user\nSessionClusterAttribute sub \"%{HTTP:OIDC_CLAIM_sub}\"\n\
+                SessionClusterRightsAge 300ms\nHeader set X-Sub \"expr=%{SESSION:sub}\"";
+    let httpd = oidc(&provider, more).start();
+    httpd.log.allow("oidc_scrub_request_headers");
+    let mut alice = httpd.browser();
+    provider.open(&mut alice, "/oidc/page.html", "alice").expect(200);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let page = alice.get_with("/oidc/page.html", &[("OIDC_CLAIM_sub", "admin")]).expect(200);
+    assert!(page.header("Set-Cookie").is_some(), "evaluated anew: {page:?}");
+    assert_eq!(page.header("X-Sub"), Some("alice"));
+}
+
+#[test]
 fn a_user_whom_the_directory_calls_by_another_name_is_asked_for_once() {
     let slapd = Slapd::start(&["alice"]);
     let provider = slapd.provider().replace("?uid", "?uid,description");

@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 pub(in crate::module) struct Notes {
     /// When the session was last seen before this visit.
     seen_before: Cell<Option<Timestamp>>,
-    /// The request's headers before another module was asked who the user is.
-    headers: RefCell<Vec<(String, Vec<u8>)>>,
+    /// Where the values of the request's headers lay before another module was asked who the user is.
+    headers: RefCell<Option<Vec<usize>>>,
     /// Whether what another module authenticated was looked at.
     adopted: Cell<bool>,
     /// Whether the answer was stopped because the store did not confirm what the application ordered.
@@ -29,13 +29,13 @@ impl Notes {
         self.seen_before.get()
     }
 
-    /// Notes the request's headers before another module is asked who the user is.
-    pub(in crate::module) fn note_headers(&self, headers: Vec<(String, Vec<u8>)>) {
-        *self.headers.borrow_mut() = headers;
+    /// Notes where the values of the request's headers lie before another module is asked who the user is.
+    pub(in crate::module) fn note_headers(&self, headers: Vec<usize>) {
+        *self.headers.borrow_mut() = Some(headers);
     }
 
-    /// The request's headers as they were noted.
-    pub(in crate::module) fn noted_headers(&self) -> Vec<(String, Vec<u8>)> {
+    /// What was noted of the request's headers.
+    pub(in crate::module) fn noted_headers(&self) -> Option<Vec<usize>> {
         self.headers.take()
     }
 
