@@ -12,6 +12,7 @@ mod cluster {
     mod conf;
     mod drift;
     mod faults;
+    mod identities;
     mod ivle;
     mod logout;
     mod nodes;

@@ -24,6 +24,7 @@ mod live {
     mod mutex;
     mod provider;
     mod restarts;
+    mod return_addresses;
     mod rights;
     mod second_thoughts;
     mod secrets;

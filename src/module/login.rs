@@ -62,6 +62,7 @@ fn show(r: Request<'_>) -> Outcome {
         return Outcome::Ok;
     }
     let (to, body) = (return_address(r), visit.notes().kept_form());
+    let to = to.filter(|to| target(r, Some(to)) == **to);
     let form = LoginForm {
         to: to.as_deref(),
         body: body.as_deref(),
@@ -84,8 +85,9 @@ fn log_in(r: Request<'_>) -> Outcome {
     };
     let clean = |name: &str| form.get(name).filter(|text| !text.contains(char::is_control));
     let (to, body) = (clean("httpd_location"), clean("httpd_body"));
+    let shown = to.filter(|to| target(r, Some(to)) == *to);
     let again = |user: Option<&str>, refused: Refused| {
-        page::login(r, &LoginForm { user, to, body, refused: Some(refused), ..LoginForm::default() })
+        page::login(r, &LoginForm { user, to: shown, body, refused: Some(refused), ..LoginForm::default() })
     };
     let user = clean("httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()));
     let password = form.get("httpd_password").and_then(|password| CString::new(password).ok());

@@ -14,7 +14,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
     match r.method() {
         "GET" | "HEAD" => {
-            let to = return_address(r);
+            let to = return_address(r).filter(|to| target(r, Some(to)) == **to);
             match visit.session(r, host) {
                 Known::Found(session) => {
                     let user = session.payload().principal.as_ref().map(|principal| principal.user.as_str());

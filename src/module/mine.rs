@@ -9,7 +9,7 @@ use super::visit::{Beginning, Known, Visit};
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::session::ledger::{LedgerSecret, Listed};
+use crate::session::ledger::LedgerSecret;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
 use std::sync::Arc;
@@ -56,11 +56,11 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
     };
     let shown = result.and_then(|said| Ok((said, visit.list(host, ledger, user)?)));
     match shown {
-        Ok((said, listed)) => {
+        Ok((said, (listed, more))) => {
             let this = visit.known_session().map(|session| session.line());
             let sessions: Vec<MySession> =
                 listed.iter().map(|listed| MySession::of(listed, this == Some(listed.log_id))).collect();
-            page::mine(r, user, &sessions, said)
+            page::mine(r, user, &sessions, more, said)
         }
         Err(error) => answer::not_done(r, &error),
     }
@@ -87,7 +87,7 @@ fn act(
         return Ok(Said::OthersEnded);
     }
     let wanted = form.get("session").unwrap_or_default();
-    let listed: Vec<Listed> = visit.list(host, ledger, user)?;
+    let (listed, _) = visit.list(host, ledger, user)?;
     match listed.iter().find(|listed| listed.log_id.to_string() == wanted && listed.log_id != session.line())
     {
         Some(listed) => {

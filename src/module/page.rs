@@ -153,15 +153,15 @@ fn minute(instant: Timestamp) -> String {
     text.rsplit_once(':').map_or_else(|| text.clone(), |(minutes, _)| format!("{minutes} UTC"))
 }
 
-/// Sends the list of a user's sessions.
-pub(super) fn mine(r: Request<'_>, user: &str, sessions: &[MySession], said: Said) -> Outcome {
+/// Sends the list of a user's sessions; `more`: there may be others.
+pub(super) fn mine(r: Request<'_>, user: &str, sessions: &[MySession], more: bool, said: Said) -> Outcome {
     let notice = match said {
         Said::Nothing => None,
         Said::Ended => Some("mine_ended"),
         Said::OthersEnded => Some("mine_others_ended"),
     };
     let sessions: Value = sessions.iter().cloned().map(|session| session.0).collect();
-    send_page(r, None, "mine", "mine", context! { user, sessions, notice })
+    send_page(r, None, "mine", "mine", context! { user, sessions, more, notice })
 }
 
 /// Leads the browser on to `target`, with a GET.

@@ -49,6 +49,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("mine_began", "Signed in"),
     ("mine_seen", "Last seen"),
     ("mine_end", "Sign out there"),
+    (
+        "mine_more",
+        "You signed in often of late: there may be sessions that are not shown. The button below ends them too.",
+    ),
     ("mine_end_others", "Sign out all others"),
     ("mine_ended", "That session was ended."),
     ("mine_others_ended", "All other sessions were ended."),

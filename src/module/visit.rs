@@ -177,7 +177,7 @@ impl Visit {
         Ok(())
     }
 
-    /// The user's sessions, as the ledger tells.
+    /// The user's sessions, as the ledger tells, and whether there may be others.
     ///
     /// # Errors
     /// When there is no telling.
@@ -186,7 +186,7 @@ impl Visit {
         host: &VirtualHost,
         ledger: &LedgerSecret,
         user: &str,
-    ) -> Result<Vec<Listed>, SessionError> {
+    ) -> Result<(Vec<Listed>, bool), SessionError> {
         host.sessions(&self.budget).list(ledger, user, Visit::now(host))
     }
 

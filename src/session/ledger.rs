@@ -109,7 +109,8 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         Ok(())
     }
 
-    /// The sessions of `user` that go on, the newest first.
+    /// The sessions of `user` that go on, the newest first; and whether there may be others, because so many places are taken,
+    /// by sessions that have ended as well, that a new one may not have found any.
     ///
     /// # Errors
     /// When there is no telling.
@@ -118,14 +119,15 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         secret: &LedgerSecret,
         user: &str,
         now: Timestamp,
-    ) -> Result<Vec<Listed>, SessionError> {
-        let mut listed = Vec::new();
+    ) -> Result<(Vec<Listed>, bool), SessionError> {
+        let (mut listed, mut taken) = (Vec::new(), 0);
         for number in 0..Self::PLACES {
             let key = secret.place(self.realm(), user, number, now).key;
             let mut sealed = Vec::new();
             let Loaded::Found(found) = self.store().load(&key, now, &mut sealed, self.budget())? else {
                 continue;
             };
+            taken += 1;
             let secret = secret.place(self.realm(), user, number, found.facts.created).secret;
             let Some(login) =
                 secret.open(&[], &mut sealed).ok().and_then(|bytes| postcard::from_bytes(bytes).ok())
@@ -135,7 +137,7 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
             listed.extend(self.look(login, user, now)?);
         }
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.login.at));
-        Ok(listed)
+        Ok((listed, taken >= Self::PLACES / 2))
     }
 
     /// How the session of a login stands; `None` if it has ended.

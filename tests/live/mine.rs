@@ -63,6 +63,7 @@ fn a_user_ends_all_other_sessions_and_keeps_this_one() {
     let mut others: Vec<Browser> = (0..5).map(|n| log_in(&httpd, "alice", &format!("Browser {n}"))).collect();
     let mut desk = log_in(&httpd, "alice", "Desk");
     assert_eq!(names(&mut desk).len(), 5);
+    assert!(!desk.get("/mine").body.contains("not shown"));
     let before = desk.session().to_owned();
     let page = desk.post("/mine", &[("others", "1")]).expect(200);
     assert!(page.body.contains("All other sessions were ended"), "{page:?}");
@@ -86,6 +87,7 @@ fn what_is_listed_is_what_lives() {
     // Many logins of one user: some may not be listed, all work.
     let mut many: Vec<Browser> = (0..40).map(|n| log_in(&httpd, "alice", &format!("Browser {n}"))).collect();
     assert!(names(&mut desk).len() > 20);
+    assert!(desk.get("/mine").body.contains("not shown"), "somebody may hide among many");
     many.iter_mut().for_each(|browser| assert_eq!(browser.get("/app/page.html").status, 200));
 }
 

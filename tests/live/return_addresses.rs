@@ -138,5 +138,6 @@ fn an_address_that_came_by_the_query_and_goes_through_the_form_leads_nowhere_els
         count.judge(&log_in(&mut browser, "/app/login", &value), &value, "/app");
     }
     println!("by the query and the form: {count:?}");
-    assert!(count.followed >= 80 && count.tried >= 1000, "{count:?}");
+    // The form offers none that would not be followed.
+    assert!(count.followed >= 80 && count.tried == count.followed, "{count:?}");
 }
