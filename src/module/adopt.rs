@@ -1,15 +1,13 @@
-//! Verify once: what another module authenticated becomes a session, so that it need not do so again. Also what every
-//! page with a session gets: its log id, and word to caches that it is for one person.
+//! Verify once: what another module authenticated becomes a session, so that it need not do so again.
 
 use super::SessionCluster;
 use super::answer;
-use super::export;
 use super::rights::{self, Evaluated};
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, News, Visit};
 use super::vouched;
 use crate::ffi::hooks::RequestHook;
-use crate::ffi::http_config::{dir_config, kept};
+use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request};
 use crate::session::payload::{Means, Payload, Principal};
@@ -28,39 +26,9 @@ impl RequestHook for Adoption {
     }
 }
 
-pub(super) struct Fixups;
-
-impl RequestHook for Fixups {
-    fn run(r: Request<'_>) -> Outcome {
-        // Some modules name the user before httpd asks for one, as mod_ssl does, and then nobody else is asked.
-        let adopted = adopt(r);
-        if adopted != Outcome::Declined {
-            return adopted;
-        }
-        if let Err(error) = export::export(r) {
-            return answer::failed(r, &error);
-        }
-        let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
-            return Outcome::Declined;
-        };
-        label(r, &session);
-        Outcome::Declined
-    }
-}
-
-/// Gives a page that a session has to do with its log id, and tells caches that it is for one person.
-pub(super) fn label(r: Request<'_>, session: &Session) {
-    r.environment().set(c"SESSION_LOGID", session.log_id());
-    if r.err_headers_out().get(c"Cache-Control").is_none() {
-        // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
-        // which a backend's answer replaces.
-        r.err_headers_out().set(c"Cache-Control", "private");
-    }
-}
-
 /// Makes a session of the user that another module has just authenticated, unless the session says the same already. The page
 /// was authenticated by its own module, and is served, unless nobody can tell what rights go with it.
-fn adopt(r: Request<'_>) -> Outcome {
+pub(super) fn adopt(r: Request<'_>) -> Outcome {
     if !dir_config::<SessionCluster>(r).adopts() || r.parent().is_some() {
         return Outcome::Declined;
     }

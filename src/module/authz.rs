@@ -10,7 +10,7 @@ use crate::ffi::http_config::duration;
 use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::{AuthzRule, Ruling};
 use crate::session::payload::Means;
-use crate::session::rights::{FACTS, is_name};
+use crate::session::rights::FACTS;
 use crate::session::sessions::Session;
 use regex::bytes::Regex;
 use std::ffi::CStr;
@@ -40,16 +40,13 @@ impl AuthzRule for Granted {
     type Line = Vec<String>;
 
     fn parse(words: &[&str]) -> Result<Vec<String>, String> {
-        match words.iter().find(|word| !is_name(word)) {
-            _ if words.is_empty() => Err("write the name of a grant, such as 'staff'".into()),
-            Some(word) => {
-                Err(format!("'{word}' cannot be the name of a grant: write letters, digits, - _ ."))
-            }
-            None => {
-                words.iter().for_each(|word| names::ask(Kind::Grant, word));
-                Ok(words.iter().map(|&word| word.to_owned()).collect())
-            }
+        if words.is_empty() {
+            return Err("write the name of a grant, such as 'staff'".into());
         }
+        let names = words.iter().map(|word| Kind::Grant.check(word).map(str::to_owned));
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        names.iter().for_each(|name| names::ask(Kind::Grant, name));
+        Ok(names)
     }
 
     fn rule(r: Request<'_>, names: &Vec<String>) -> Ruling {
@@ -79,11 +76,8 @@ impl AuthzRule for Having {
         let [name, values @ ..] = words else {
             return Err("write a name and a value, such as 'role tutor' or 'mail ~@example\\.com$'".into());
         };
-        if !(is_name(name) || FACTS.contains(name)) {
-            return Err(format!("'{name}' cannot be the name of an attribute: write letters, digits, - _ ."));
-        }
         if !FACTS.contains(name) {
-            names::ask(Kind::Attribute, name);
+            names::ask(Kind::Attribute, Kind::Attribute.check(name)?);
         }
         if values.is_empty() {
             return Err(format!("write what '{name}' must be: a value, or ~ and a regular expression"));

@@ -12,7 +12,7 @@ use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
 use crate::ffi::mod_auth::{AuthnProvider, Requirement};
 use crate::session::cookie::CookieSpec;
 use crate::session::redirect::ReturnTo;
-use crate::session::rights::{FACTS, Rights, is_name};
+use crate::session::rights::{FACTS, Rights};
 use crate::store::l1::Geometry;
 use crate::store::l2::redis::RedisConfig;
 use crate::store::throttle::Limit;
@@ -404,7 +404,7 @@ fn set_text(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> 
 
 fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     let [name, provider, line @ ..] = args.values() else { return Err("write a name and a provider".into()) };
-    let name = nameable(name, "grant")?;
+    let name = names::Kind::Grant.check(name)?.to_owned();
     let line: Vec<String> = line.iter().map(|word| quoted(word)).collect();
     let requirement = Requirement::parse(args, provider, &line.join(" "))?;
     let mut questions = questions(dir);
@@ -422,7 +422,7 @@ fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>
     let [name, expression, more @ ..] = args.values() else {
         return Err("write a name and an expression".into());
     };
-    let name = nameable(name, "attribute")?;
+    let name = names::Kind::Attribute.check(name)?.to_owned();
     if FACTS.contains(&name.as_str()) {
         return Err(format!("every session has a '{name}' of its own: give the attribute another name"));
     }
@@ -452,14 +452,6 @@ fn questions(dir: &DirConfig) -> Questions {
     dir.questions.get().map(|questions| questions.as_ref().clone()).unwrap_or_default()
 }
 
-fn nameable(name: &str, what: &str) -> Result<String, String> {
-    if is_name(name) {
-        Ok(name.to_owned())
-    } else {
-        Err(format!("'{name}' cannot be the name of a {what}: write up to 64 letters, digits, - _ ."))
-    }
-}
-
 /// A word as it has to be written for httpd to read it as one.
 fn quoted(word: &str) -> String {
     if word.is_empty() || word.contains([' ', '\t', '"', '\'', '\\']) {
@@ -485,7 +477,7 @@ fn set_export(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -
     let mut exports = dir.exports.get().map(|exports| exports.as_ref().clone()).unwrap_or_default();
     for word in names {
         let (what, name) = word.split_once('=').map_or((*word, None), |(what, name)| (what, Some(name)));
-        let what = nameable(what, "attribute")?;
+        let what = names::Kind::Attribute.check(what)?.to_owned();
         if !FACTS.contains(&what.as_str()) {
             names::ask(names::Kind::Attribute, &what);
         }

@@ -4,7 +4,7 @@ use super::names::{self, Kind};
 use super::rights::{self, Here};
 use crate::ffi::ap_expr::ExprFunction;
 use crate::ffi::httpd::Request;
-use crate::session::rights::{FACTS, SEPARATOR, is_name};
+use crate::session::rights::{FACTS, SEPARATOR};
 
 pub(super) struct SessionFunction;
 
@@ -13,14 +13,10 @@ impl ExprFunction for SessionFunction {
     const SEPARATOR: &[u8] = SEPARATOR;
 
     fn check(arg: &str) -> Result<(), String> {
-        if FACTS.contains(&arg) {
-            Ok(())
-        } else if is_name(arg) {
-            names::ask(Kind::Attribute, arg);
-            Ok(())
-        } else {
-            Err(format!("SESSION: '{arg}' cannot be the name of an attribute: write letters, digits, - _ ."))
+        if !FACTS.contains(&arg) {
+            names::ask(Kind::Attribute, Kind::Attribute.check(arg)?);
         }
+        Ok(())
     }
 
     fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String> {

@@ -13,6 +13,7 @@ mod cluster;
 mod door;
 mod export;
 mod expr;
+mod fixups;
 mod lifecycle;
 mod login;
 mod logout;
@@ -56,7 +57,7 @@ impl Module for SessionCluster {
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);
         hooks.check_authz::<adopt::Adoption>(Order::First);
-        hooks.fixups::<adopt::Fixups>(Order::First);
+        hooks.fixups::<fixups::Fixups>(Order::First);
         hooks.handler::<Handlers>(Order::Middle);
         hooks.authz::<authz::AnySession>();
         hooks.authz::<authz::Granted>();

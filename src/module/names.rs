@@ -1,6 +1,7 @@
 //! Names of grants and attributes in the configuration: which it gives and which it asks for, so that a misspelt one is found
 //! when the server is checked. Collected while directives are read, by whatever reads them; forgotten before the next reading.
 
+use crate::session::rights::is_name;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
@@ -11,6 +12,19 @@ pub(super) enum Kind {
     Grant,
     /// Given by `SessionClusterAttribute`.
     Attribute,
+}
+
+impl Kind {
+    /// The name, if something of this kind can have it.
+    pub(super) fn check(self, name: &str) -> Result<&str, String> {
+        let what = match self {
+            Kind::Grant => "a grant",
+            Kind::Attribute => "an attribute",
+        };
+        is_name(name).then_some(name).ok_or_else(|| {
+            format!("'{name}' cannot be the name of {what}: write up to 64 letters, digits, - _ .")
+        })
+    }
 }
 
 #[derive(Default)]

@@ -3,8 +3,8 @@
 //! emptied = end.
 
 use super::SessionCluster;
-use super::adopt::label;
 use super::answer;
+use super::fixups::label;
 use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, News, Visit};
 use crate::ffi::http_config::dir_config;
