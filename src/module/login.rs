@@ -3,12 +3,11 @@
 
 use super::SessionCluster;
 use super::answer;
+use super::attempt::Attempt;
 use super::page::{self, LoginForm, Refused};
 use super::refusal;
 use super::rights::{self, Evaluated};
-use super::runtime::VirtualHost;
 use super::visit::{Beginning, Known, Visit};
-use crate::clock::{Clock, SystemClock};
 use crate::ffi::http_config::dir_config;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::{Form, discard_body, send};
@@ -18,22 +17,17 @@ use crate::session::csrf::{Reader, cross_site_post};
 use crate::session::form;
 use crate::session::payload::{Payload, Principal};
 use crate::session::redirect::ReturnTo;
-use crate::store::throttle::{Limit, Throttle};
 use crate::store::tombstone::Reason;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
-use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Bounds of a form: fields, and bytes of names and values in all.
 const FORM_FIELDS: usize = 16;
 const FORM_BYTES: usize = (16 << 10) + 3 * refusal::KEPT_BYTES;
-/// Logins that may fail where `SessionClusterThrottle` says nothing.
-const DEFAULT_LIMIT: Limit = Limit { failures: 10, within: Duration::from_secs(300) };
 /// The longest user name, in bytes.
 const USER_BYTES: usize = 255;
 
@@ -152,67 +146,6 @@ fn log_in(r: Request<'_>) -> Outcome {
     match body.and_then(form::decode).filter(|_| to == Some(next.as_str())) {
         Some(fields) => page::resume(r, &next, &fields),
         None => page::see_other(r, &next),
-    }
-}
-
-/// A login that is counted as failed, until it is known better: for the name from its address, for the name from all
-/// addresses, and for the address with all names.
-struct Attempt<'a> {
-    throttle: &'a Throttle<'static>,
-    counters: Vec<(String, Limit)>,
-}
-
-impl<'a> Attempt<'a> {
-    /// How many more may fail for all names of an address, or from all addresses for a name: many share an address, and
-    /// nobody must be able to lock somebody else out with a few attempts.
-    const MANY: u32 = 10;
-
-    /// Counts it; or says how long to wait, and counts nothing.
-    fn take(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Result<Self, Duration> {
-        let limit = dir_config::<SessionCluster>(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
-        let mut attempt = Attempt { throttle: host.throttle(), counters: Vec::new() };
-        let Some(limit) = limit else { return Ok(attempt) };
-        // A login with another limit counts for itself. What a directory takes for one name is one.
-        let login = format!("{} {} {:?}", host.name(), r.path(), limit);
-        let (user, address) = (user.trim().to_lowercase(), network(r.client_address()));
-        let many = limit.times(Self::MANY);
-        for (who, limit) in [
-            (format!("{login}\0{user}\0{address}"), limit),
-            (format!("{login}\0{user}\0"), many),
-            (format!("{login}\0\0{address}"), many),
-        ] {
-            if let Err(wait) = attempt.throttle.take(who.as_bytes(), limit, SystemClock.now()) {
-                attempt.give_back();
-                return Err(wait);
-            }
-            attempt.counters.push((who, limit));
-        }
-        Ok(attempt)
-    }
-
-    /// It did not fail, whatever came of it.
-    fn give_back(&self) {
-        self.counters.iter().for_each(|(who, limit)| self.throttle.give_back(who.as_bytes(), *limit));
-    }
-
-    /// It succeeded: what failed before was perhaps mistyped.
-    fn succeeded(&self) {
-        self.give_back();
-        if let Some((who, _)) = self.counters.first() {
-            self.throttle.forgive(who.as_bytes());
-        }
-    }
-}
-
-/// What counts as one address: with IPv6, the network that a customer gets.
-fn network(address: &str) -> String {
-    match address.parse().map(|address: IpAddr| address.to_canonical()) {
-        Ok(IpAddr::V6(v6)) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-        Ok(v4) => v4.to_string(),
-        Err(_) => address.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod directives;
 mod admin;
 mod adopt;
 mod answer;
+mod attempt;
 mod authz;
 mod backend;
 mod cluster;
