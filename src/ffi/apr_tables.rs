@@ -43,7 +43,7 @@ impl<'t> Table<'t> {
     }
 
     /// Sets `name` to `value`, in place of all values that it has.
-    pub fn set(self, name: &'static CStr, value: impl AsRef<[u8]>) {
+    pub fn set(self, name: &'t CStr, value: impl AsRef<[u8]>) {
         self.put(name, self.pool.c_string(value));
     }
 
@@ -61,7 +61,7 @@ impl<'t> Table<'t> {
     }
 
     /// Adds a value to those that `name` has.
-    pub fn add(self, name: &'static CStr, value: impl AsRef<[u8]>) {
+    pub fn add(self, name: &'t CStr, value: impl AsRef<[u8]>) {
         let value = self.pool.c_string(value);
         // SAFETY: as in `put`.
         unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) };

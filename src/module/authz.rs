@@ -97,7 +97,11 @@ impl AuthzRule for Having {
                 Pattern::Like(regex) => regex.is_match(value),
             })
         };
-        rule(r, |session| rights::values(session, &wanted.name).iter().any(|value| fits(value)))
+        rule(r, |session| {
+            let mut any = false;
+            rights::each_value(session, &wanted.name, |value| any |= fits(value));
+            any
+        })
     }
 }
 

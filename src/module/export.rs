@@ -42,16 +42,19 @@ pub(super) fn export(r: Request<'_>) -> Result<(), Arc<SessionError>> {
     if let Here::Unavailable(error) = here {
         return Err(error);
     }
+    let mut value = Vec::new();
     for Export { what, kind, name } in exports.iter() {
-        let values = match &here {
-            Here::Session(session) => rights::values(session, what),
-            Here::Nobody | Here::Unavailable(_) => Vec::new(),
-        };
+        value.clear();
+        if let Here::Session(session) = &here {
+            rights::each_value(session, what, |one| {
+                value.extend_from_slice(if value.is_empty() { b"" } else { SEPARATOR });
+                value.extend_from_slice(one);
+            });
+        }
         let table = match kind {
             Kind::Env => r.environment(),
             Kind::Header => r.headers_in(),
         };
-        let value = values.join(SEPARATOR);
         // What a line break or a NUL would make of a header, or a log, is not for a session to say.
         let clean = !value.iter().any(u8::is_ascii_control);
         if !clean {
@@ -60,7 +63,7 @@ pub(super) fn export(r: Request<'_>) -> Result<(), Arc<SessionError>> {
         if value.is_empty() || !clean {
             table.unset(name);
         } else {
-            table.set_bytes(name, &value);
+            table.set(name, &value);
         }
     }
     Ok(())

@@ -21,7 +21,11 @@ impl ExprFunction for SessionFunction {
 
     fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String> {
         match rights::here(r) {
-            Here::Session(session) => Ok(rights::values(&session, arg)),
+            Here::Session(session) => {
+                let mut values = Vec::new();
+                rights::each_value(&session, arg, |value| values.push(value.to_vec()));
+                Ok(values)
+            }
             Here::Nobody => Ok(Vec::new()),
             Here::Unavailable(error) => Err(error.to_string()),
         }

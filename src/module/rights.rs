@@ -233,21 +233,21 @@ pub(super) fn here(r: Request<'_>) -> Here {
     if fits { Here::Session(session) } else { Here::Nobody }
 }
 
-/// What a session says by the name of `name`: one of its facts, or an attribute. Instants are seconds since 1970.
-pub(super) fn values(session: &Session, name: &str) -> Vec<Vec<u8>> {
+/// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute. Instants are
+/// seconds since 1970.
+pub(super) fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
     let payload = session.payload();
     let principal = payload.principal.as_ref();
-    let text = |text: &str| vec![text.as_bytes().to_vec()];
-    let number = |seconds: u64| text(&seconds.to_string());
+    let mut number = |seconds: u64| see(seconds.to_string().as_bytes());
     match name {
-        "user" => principal.map_or_else(Vec::new, |p| text(&p.user)),
-        "auth-type" => principal.map_or_else(Vec::new, |p| text(&p.means.auth_type)),
         "auth-time" => number(payload.auth_time / 1000),
         "created" => number(session.created().as_secs()),
         "expires" => number(session.deadline().as_secs()),
-        "grants" => payload.rights.grants.iter().map(|grant| grant.as_bytes().to_vec()).collect(),
-        "log-id" => vec![session.log_id().as_ref().to_vec()],
-        name => payload.rights.values(name).iter().map(|value| value.to_vec()).collect(),
+        "user" => principal.into_iter().for_each(|p| see(p.user.as_bytes())),
+        "auth-type" => principal.into_iter().for_each(|p| see(p.means.auth_type.as_bytes())),
+        "grants" => payload.rights.grants.iter().for_each(|grant| see(grant.as_bytes())),
+        "log-id" => see(session.log_id().as_ref()),
+        name => payload.rights.values(name).iter().for_each(|value| see(value)),
     }
 }
 
