@@ -9,6 +9,7 @@ use ::redis::Value;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const SLOTS: u16 = 16384;
@@ -62,7 +63,7 @@ impl Cluster {
         loop {
             let result = pool.run(within, &mut |link: &mut Link| {
                 link.asking = asking;
-                let result = work(link);
+                let result = settled(within, || work(link));
                 link.asking = false;
                 result
             });
@@ -190,6 +191,22 @@ fn shards(answer: &Value, asked: &Address) -> Option<Vec<Shard>> {
     }
     shards.sort();
     Some(shards)
+}
+
+/// Asks again while a server says that the cluster is down: for some milliseconds after a fail-over, each of them says so in
+/// its turn.
+fn settled<R>(within: Instant, mut ask: impl FnMut() -> Result<R, Fault>) -> Result<R, Fault> {
+    const PAUSE: Duration = Duration::from_millis(3);
+    loop {
+        match ask() {
+            Err(Fault::Refused(refusal))
+                if refusal.code == "CLUSTERDOWN" && Instant::now() + PAUSE * 2 < within =>
+            {
+                thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Whether a server sends us on to another.
