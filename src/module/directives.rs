@@ -405,8 +405,12 @@ fn set_text(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> 
 fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     let [name, provider, line @ ..] = args.values() else { return Err("write a name and a provider".into()) };
     let name = names::Kind::Grant.check(name)?.to_owned();
-    let line: Vec<String> = line.iter().map(|word| quoted(word)).collect();
-    let requirement = Requirement::parse(args, provider, &line.join(" "))?;
+    // An expression is one text to its provider; the others read words, as they stand in a file.
+    let line = match *provider {
+        "expr" => line.join(" "),
+        _ => line.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    };
+    let requirement = Requirement::parse(args, provider, &line)?;
     let mut questions = questions(dir);
     names::give(names::Kind::Grant, &name);
     questions.grants.push(Arc::new(Grant { name, requirement }));

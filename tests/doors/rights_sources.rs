@@ -44,7 +44,7 @@ fn a_directory_says_who_is_staff_and_what_is_noted_of_them() {
         Site::new(Mpm::Event).load(&["ldap", "authnz_ldap"]).conf(Slapd::cache_off()),
         &format!(
             "{provider}?description\nSessionClusterGrant login ldap-filter !(description=disabled)\n\
-             SessionClusterGrant staff ldap-user alice\n\
+             SessionClusterGrant staff ldap-group cn=staff,dc=test\n\
              SessionClusterGrant noted ldap-attribute \"description=bob of the directory\"\n\
              SessionClusterAttribute note \"%{{reqenv:AUTHENTICATE_DESCRIPTION}}\""
         )

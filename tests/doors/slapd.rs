@@ -54,6 +54,11 @@ impl Slapd {
                  description: {user} of the directory\nuserPassword: {PASSWORD}\n"
             );
         }
+        // The first of them is the staff.
+        people += &format!(
+            "\ndn: cn=staff,dc=test\nobjectClass: groupOfNames\ncn: staff\nmember: uid={},dc=test\n",
+            users[0]
+        );
         fs::write(self.path("people.ldif"), people).unwrap();
         let mut slapadd = Command::new("/usr/sbin/slapadd");
         slapadd.arg("-f").arg(self.path("slapd.conf")).arg("-l").arg(self.path("people.ldif"));

@@ -18,6 +18,7 @@ const RIGHTS: &str = r#"
     SessionClusterGrant login group enrolled
     SessionClusterGrant host-local ip 127.0.0.1
     SessionClusterGrant nobody user nobody
+    SessionClusterGrant told expr "%{REMOTE_ADDR} == '127.0.0.1' && \"a b\" == 'a b'"
     SessionClusterAttribute role "%{tolower:%{reqenv:ROLE_OF}}"
     SetEnvIf Request_URI . ROLE_OF=TUTOR
     SessionClusterAttribute courses "maths; physics ;it" split=;
@@ -47,6 +48,7 @@ fn grants_and_attributes_of_the_login_open_doors(mpm: Mpm) {
     let doors = [
         ("any", "Require session"),
         ("staff", "Require session-grant staff"),
+        ("told", "Require session-grant told"),
         ("either", "Require session-grant nobody host-local"),
         ("tutor", "Require session-attribute role tutor marker"),
         ("like", "Require session-attribute courses \"~^ph.*s$\""),
@@ -71,9 +73,12 @@ fn grants_and_attributes_of_the_login_open_doors(mpm: Mpm) {
     }
     let httpd = site.start();
     let mut alice = httpd.browser_of("alice");
-    assert_eq!(statuses(&mut alice, &paths), [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 403]);
+    assert_eq!(
+        statuses(&mut alice, &paths),
+        [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 403]
+    );
     let mut bob = httpd.browser_of("bob");
-    assert_eq!(statuses(&mut bob, &paths), [200, 403, 200, 200, 200, 403, 200, 200, 200, 403, 403, 200]);
+    assert_eq!(statuses(&mut bob, &paths), [200, 403, 200, 200, 200, 200, 403, 200, 200, 200, 403, 403, 200]);
     // Without a login every one of them leads there.
     for path in paths.into_iter().filter(|path| *path != "expr") {
         assert!(httpd.browser().get(&format!("/app/{path}/")).is_refused(), "{path}");
