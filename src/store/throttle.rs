@@ -1,6 +1,7 @@
 //! Throttling of logins that fail, by counters in memory that all processes of the host share. Each counter is one word:
 //! the instant at which all failures so far are forgiven (the "theoretical arrival time" of the generic cell rate
-//! algorithm, ITU-T I.371). No lock, and no clean-up: a counter whose time has passed is as good as new.
+//! algorithm, ITU-T I.371). No lock, and no clean-up: a counter whose time has passed is as good as new. Everybody has two of
+//! them, and the lesser counts (a count-min sketch): that others share one does no harm.
 
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
@@ -33,8 +34,8 @@ impl Limit {
 pub struct Throttle<'m>(&'m [AtomicU64]);
 
 impl<'m> Throttle<'m> {
-    /// Words that the counters take: 64 KiB.
-    pub const WORDS: usize = 8192;
+    /// Words that the counters take: 256 KiB.
+    pub const WORDS: usize = 32 << 10;
     const SECRET: usize = 4;
 
     /// Counters in `words`, which are all zero when they are used for the first time; `secret` is then used.
@@ -52,20 +53,25 @@ impl<'m> Throttle<'m> {
     /// # Errors
     /// How long `who` has to wait before the next login is looked at; it was not counted.
     pub fn take(&self, who: &[u8], limit: Limit, now: Timestamp) -> Result<(), Duration> {
-        let Some(counter) = self.counter(who) else { return Ok(()) };
         let allowed = limit.step().saturating_mul(u64::from(limit.failures.max(1)));
-        let mut wait = Duration::ZERO;
-        let taken = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |forgiven| {
-            let forgiven = forgiven.max(now.as_millis()).saturating_add(limit.step());
-            wait = Timestamp::from_millis(forgiven.saturating_sub(allowed)).since(now);
-            wait.is_zero().then_some(forgiven)
-        });
-        taken.map(|_| ()).map_err(|_| wait)
+        let add = |counter: &AtomicU64| {
+            let later = |forgiven: u64| forgiven.max(now.as_millis()).saturating_add(limit.step());
+            let before = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |f| Some(later(f)));
+            let due = later(before.unwrap_or_default()).saturating_sub(allowed);
+            Timestamp::from_millis(due).since(now)
+        };
+        // Somebody else may share one of the two, and hardly ever both: the lesser counts.
+        let wait = self.counters(who).map(add).min().unwrap_or_default();
+        if wait.is_zero() {
+            return Ok(());
+        }
+        self.give_back(who, limit);
+        Err(wait)
     }
 
     /// Takes back what [`Throttle::take`] counted: the login did not fail.
     pub fn give_back(&self, who: &[u8], limit: Limit) {
-        if let Some(counter) = self.counter(who) {
+        for counter in self.counters(who) {
             let back = |forgiven: u64| Some(forgiven.saturating_sub(limit.step()));
             let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
         }
@@ -73,20 +79,20 @@ impl<'m> Throttle<'m> {
 
     /// Forgets the failures of `who`, who has logged in.
     pub fn forgive(&self, who: &[u8]) {
-        if let Some(counter) = self.counter(who) {
-            counter.store(0, Ordering::Relaxed);
-        }
+        self.counters(who).for_each(|counter| counter.store(0, Ordering::Relaxed));
     }
 
-    fn counter(&self, who: &[u8]) -> Option<&AtomicU64> {
-        let (secret, counters) = self.0.split_at_checked(Self::SECRET)?;
+    /// The two counters of `who`, each in a half of its own.
+    fn counters(&self, who: &[u8]) -> impl Iterator<Item = &AtomicU64> {
+        let (secret, counters) = self.0.split_at_checked(Self::SECRET).unwrap_or_default();
         let mut key = [0; 32];
         for (bytes, word) in key.chunks_exact_mut(8).zip(secret) {
             bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
         }
-        let [a, b, c, d, ..] = *blake3::keyed_hash(&key, who).as_bytes();
-        let index = u32::from_le_bytes([a, b, c, d]) as usize % counters.len().max(1);
-        counters.get(index)
+        let [a, b, c, d, e, f, g, h, ..] = *blake3::keyed_hash(&key, who).as_bytes();
+        let places = [[a, b, c, d], [e, f, g, h]].map(|bytes| u32::from_le_bytes(bytes) as usize);
+        let halves = counters.chunks_exact((counters.len() / 2).max(1));
+        halves.zip(places).filter_map(|(half, place)| half.get(place % half.len()))
     }
 }
 
@@ -119,6 +125,20 @@ mod tests {
         assert_eq!(throttle.take(b"alice", LIMIT, START.after(wait)), Ok(()));
         throttle.forgive(b"alice");
         assert_eq!(throttle.take(b"alice", LIMIT, START.after(wait)), Ok(()));
+    }
+
+    #[test]
+    fn who_shares_a_counter_with_somebody_else_does_not_wait_for_them() {
+        let words = words();
+        let throttle = Throttle::new(&words, [1, 2, 3, 4]);
+        // One counter in sixteen is full: with a single counter each, one name in sixteen would have to wait.
+        for n in 0..1000 {
+            let guesser = format!("guesser {n}");
+            let _ = [(); 3].map(|()| throttle.take(guesser.as_bytes(), LIMIT, START));
+        }
+        let user = |n: usize| format!("user {n}");
+        let waits = (0..1000).filter(|&n| throttle.take(user(n).as_bytes(), LIMIT, START).is_err()).count();
+        assert!(waits <= 15, "{waits}");
     }
 
     #[test]
