@@ -159,9 +159,13 @@ pub(crate) fn nodes_leave_word(store: &impl Store) {
     let last = log.pulse(&node(), soon()).unwrap();
     let nodes = log.nodes(soon()).unwrap();
     let [one, two] = &nodes[..] else { panic!("{nodes:?}") };
-    assert_eq!((&one.report, one.at), (&node(), last.now));
-    assert_eq!(two.report, other);
+    assert_eq!((&one.report, &two.report), (&node(), &other));
+    assert!(one.at >= first.now && one.at <= last.now);
     assert!(two.at >= first.now && two.at < last.now);
+    // What is new is told at once.
+    let changed = NodeReport { fingerprint: "new".into(), ..other };
+    log.pulse(&changed, soon()).unwrap();
+    assert_eq!(log.nodes(soon()).unwrap()[1].report, changed);
 }
 
 pub(crate) fn all_clients_see_one_identity(store: &impl Store) {

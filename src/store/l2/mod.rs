@@ -12,10 +12,12 @@
 //!
 //! All times are the engine's own: see [`Pulse::now`].
 
+mod breaker;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod wire;
+pub mod workers;
 
 pub use memory::MemoryBackend;
 
@@ -33,8 +35,8 @@ pub trait Backend: Send + Sync {
     /// When the engine did not confirm it by `within`; it may then be stored all the same.
     fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable>;
 
-    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip. A tombstone that is found
-    /// stands in the log before the call returns, even if whoever put it died before that.
+    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip, where the engine can. A
+    /// tombstone that is found stands in the log before the call returns, even if whoever put it died before that.
     ///
     /// # Errors
     /// When the engine did not answer by `within`, or in a form that is not known here.
@@ -84,6 +86,16 @@ pub trait Backend: Send + Sync {
     /// As [`Backend::load`].
     fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
 
+    /// Whether there is a log that tells what happened. Without one, what a table holds is trusted only for as long as each
+    /// record by itself is fresh, [`Log::read`] never gives anything, and law 8 means nothing.
+    fn has_log(&self) -> bool {
+        true
+    }
+
+    /// This process ends: nothing is begun any more, and what is under way is waited for, shortly. May run in the handler of a
+    /// signal.
+    fn stop(&self) {}
+
     /// The engine, or another in its place, was heard by another process after a loss: connections from before it, and the
     /// pause that is kept after failures, are dropped.
     fn revive(&self) {}
@@ -97,7 +109,7 @@ pub trait Backend: Send + Sync {
 
 /// The log of an engine, as one reader sees it. Dropped after any error, as is its connection.
 pub trait Log: Send {
-    /// Asks for the state of the engine, and leaves word of this node.
+    /// Asks for the state of the engine, and leaves word of this node, unless it did so less than [`WORD_AFTER`] ago.
     ///
     /// # Errors
     /// When there is no answer by `within`.
@@ -131,6 +143,9 @@ pub trait Log: Send {
 
 /// Entries that [`Log::read`] returns at most. Fewer mean that there were no more.
 pub const BATCH: usize = 500;
+
+/// A node leaves word of itself at least that often, if the engine is asked often enough.
+pub const WORD_AFTER: Duration = Duration::from_secs(5);
 
 /// How a key stands in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! A call that finds its connection closed is made once more with a new one. So an operation may be done twice, and each is such
 //! that this is no harm: a second create of the same bytes succeeds, and a second end finds its own tombstone.
 
-mod breaker;
 mod cluster;
 mod config;
 mod connect;

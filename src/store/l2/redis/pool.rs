@@ -1,9 +1,9 @@
 //! The connections of one process to one place: a few idle ones are kept, and a breaker spares callers the wait for a server
 //! that does not answer. Nothing connects before it is needed, so that a pool survives a fork; no lock is held while anybody waits.
 
-use super::breaker::Breaker;
 use super::connect::Place;
 use super::link::{Fault, Link};
+use crate::store::l2::breaker::{Breaker, chance};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -91,12 +91,4 @@ impl Pool {
             idle.push(link);
         }
     }
-}
-
-/// Any byte.
-fn chance() -> u8 {
-    let mut byte = [128];
-    // Without a random source pauses are just not spread.
-    let _ = getrandom::fill(&mut byte);
-    u8::from_be_bytes(byte)
 }

@@ -74,6 +74,14 @@ impl Breaker {
     }
 }
 
+/// Any byte, for [`Breaker::failed`].
+pub(super) fn chance() -> u8 {
+    let mut byte = [128];
+    // Without a random source pauses are just not spread.
+    let _ = getrandom::fill(&mut byte);
+    u8::from_be_bytes(byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
