@@ -10,6 +10,7 @@ mod backends {
     #[macro_use]
     mod laws;
     mod concurrent;
+    mod draining;
     mod logs;
     mod memory;
     mod redis;

@@ -78,19 +78,40 @@ pub fn spawn<M: Module>(
 ) -> io::Result<()> {
     let running = Arc::new(Running::default());
     let (its, main) = (Arc::clone(&running), Main(main.as_raw()));
-    let before = block_signals();
-    // A thread inherits the mask, so that httpd's signals are never delivered to it.
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let thread = start(name, move || {
         let main = main.server();
         if let Err(panic) = guard::run(|| body(main, &its)) {
             http_log::server::<M>(main, http_log::Level::Error, || format!("SC0500: {panic}"));
         }
         its.done.store(true, Ordering::Release);
-    });
-    restore_signals(&before);
-    let thread = thread?.thread().clone();
+    })?;
     pchild.place_on_top(Handle { running, thread });
     Ok(())
+}
+
+/// Runs `body` in a thread to which none of httpd's signals is ever delivered. Not to be called before the child is forked.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    let before = block_signals();
+    // A thread inherits the mask.
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
+    restore_signals(&before);
+    Ok(thread?.thread().clone())
+}
+
+/// Calls `farewell` when `pchild` begins to be destroyed. On prefork that is in the handler of a signal: it must not allocate
+/// or take a lock.
+pub fn at_child_end(pchild: Pool<'_>, farewell: impl Fn() + Send + 'static) {
+    struct AtEnd<F: Fn()>(std::mem::ManuallyDrop<F>);
+    impl<F: Fn()> Drop for AtEnd<F> {
+        fn drop(&mut self) {
+            // What it holds is never dropped: the process ends.
+            (self.0)();
+        }
+    }
+    pchild.place_on_top(AtEnd(std::mem::ManuallyDrop::new(farewell)));
 }
 
 fn block_signals() -> libc::sigset_t {

@@ -1,15 +1,15 @@
 //! The store of the cluster, as the directives describe it: opened (not yet connected), and what this node says of itself.
 
 use super::config::{ClusterSpec, ServerConfig};
+use super::stores;
 use crate::ffi::httpd::Server;
 use crate::session::ledger::LedgerSecret;
-use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
+use crate::store::l2::redis::SecretSource;
 use crate::store::l2::{NodeReport, wire};
 use crate::store::tiers::Cluster;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -25,16 +25,14 @@ pub(super) fn open(
 ) -> Result<Option<Cluster>, String> {
     let Some(words) = spec.store.get() else { return Ok(None) };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let config = RedisConfig::parse(&words, &mut |source| secret(source))
-        .map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
-    let backend = RedisBackend::new(&config).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
+    let backend = stores::open(main, &words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
     let name = match spec.node.get() {
         Some(name) => name.clone(),
         None => format!("{}:{}", host_name(), main.port()),
     };
     let shortest = hosts.iter().map(|(_, config)| config.policy().idle).min().unwrap_or_default();
     Ok(Some(Cluster {
-        backend: Arc::new(backend),
+        backend,
         id: id(&words),
         bound: spec.bound(),
         outage: spec.outage.get().copied().unwrap_or_default(),
@@ -81,7 +79,7 @@ fn id(words: &[&str]) -> u64 {
 }
 
 /// A password from where the directive says it is: the first line of a file, or of what a program prints.
-fn secret(source: SecretSource<'_>) -> Result<Zeroizing<String>, String> {
+pub(super) fn secret(source: SecretSource<'_>) -> Result<Zeroizing<String>, String> {
     let text = match source {
         SecretSource::File(path) => {
             Zeroizing::new(fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?)

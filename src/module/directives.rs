@@ -6,6 +6,7 @@ use super::config::{DirConfig, ServerConfig, TableSpec};
 use super::export::{Export, Kind};
 use super::names;
 use super::rights::{Grant, Questions, Value};
+use super::stores;
 use super::template::TEXTS;
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
@@ -14,13 +15,11 @@ use crate::session::cookie::CookieSpec;
 use crate::session::redirect::ReturnTo;
 use crate::session::rights::{FACTS, Rights};
 use crate::store::l1::Geometry;
-use crate::store::l2::redis::RedisConfig;
 use crate::store::throttle::Limit;
 use crate::store::tiers::Outage;
 use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// All directives, in the order in which the reference shows them.
 pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
@@ -34,8 +33,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
     Directive {
         name: c"SessionClusterStore",
         scope: Scope::Global,
-        arity: (1, 16),
-        help: c"URL [NAME=VALUE]...: the store that all nodes of the cluster share, such as redis://10.0.0.5:6379",
+        arity: (1, 32),
+        help: c"URL [NAME=VALUE]... [fallback URL [NAME=VALUE]...]: the store that all nodes of the cluster share, such as redis://10.0.0.5:6379",
         set: set_store,
     },
     Directive {
@@ -223,8 +222,7 @@ fn set_table(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> D
 }
 
 fn set_store(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
-    // Passwords are not fetched before the server really starts.
-    RedisConfig::parse(args.values(), &mut |_| Ok(Zeroizing::new("-".into())))?;
+    stores::check(args.values())?;
     server.cluster.store = Setting::Set(args.values().iter().map(|&word| word.to_owned()).collect());
     Ok(())
 }

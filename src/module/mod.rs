@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod directives;
+pub mod stores;
 
 mod admin;
 mod adopt;

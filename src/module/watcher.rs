@@ -14,6 +14,12 @@ pub(super) fn start(main: Server<'_>, pchild: Pool<'_>, store: &Arc<HostStore>) 
     if store.cluster().is_none() {
         return;
     }
+    let its = Arc::clone(store);
+    threads::at_child_end(pchild, move || {
+        if let Some(cluster) = its.cluster() {
+            cluster.backend.stop();
+        }
+    });
     let store = Arc::clone(store);
     let watch = move |main: Server<'static>, running: &Running| watch(main, running, &store);
     if let Err(e) = threads::spawn::<SessionCluster>(main, pchild, "session-cluster", watch) {

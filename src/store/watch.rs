@@ -114,7 +114,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         };
         let pulse = log.pulse(&self.cluster.report, within)?;
         link.set_clock(pulse.now, u64::midpoint(start, uptime()));
-        if let Some(known) = lost(&link, &pulse) {
+        if let Some(known) = lost(&link, &pulse, Self::LOG_KEPT) {
             self.table.distrust()?;
             for mark in log.marks(within)? {
                 self.table.mark(&mark.scope, mark.stamp, mark.until, pulse.now)?;
@@ -122,6 +122,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             // Before the log's identity is noted: whoever goes on after a death between the two must know.
             link.set_reassert(Some(0));
             link.set_position(words(pulse.last), pulse.identity);
+            link.heard(pulse.now);
             if known {
                 report(Report::OtherLog);
             }
@@ -241,12 +242,15 @@ fn is_due(idle: Duration, seen: Timestamp, from: Timestamp, until: Timestamp) ->
     number(from) < number(until) && number(seen) >= number(from)
 }
 
-/// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read.
-/// `Some(true)` when there was one before.
-fn lost(link: &Link<'_>, pulse: &Pulse) -> Option<bool> {
+/// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read, or has
+/// not been read for so long that it may have. `Some(true)` when there was one before.
+fn lost(link: &Link<'_>, pulse: &Pulse, kept: Duration) -> Option<bool> {
     let ([major, minor], log) = link.position();
     let position = Position { major, minor };
-    let same = log == pulse.identity && pulse.trimmed <= position && position <= pulse.last;
+    let same = log == pulse.identity
+        && pulse.trimmed <= position
+        && position <= pulse.last
+        && pulse.now.since(link.contact()) < kept;
     (!same).then_some(log != 0)
 }
 

@@ -40,7 +40,7 @@ impl InRedis {
 }
 
 /// The server that tests share, started by the first of them.
-fn shared<S>(server: &Mutex<Weak<S>>, start: impl FnOnce() -> S) -> Arc<S> {
+pub(crate) fn shared<S>(server: &Mutex<Weak<S>>, start: impl FnOnce() -> S) -> Arc<S> {
     let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
     server.upgrade().unwrap_or_else(|| {
         let started = Arc::new(start());

@@ -2,6 +2,7 @@
 
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
+pub(crate) use mod_session_cluster::store::l2::BATCH;
 use mod_session_cluster::store::l2::{Backend, Event, Facts, Log, NodeReport, Position, Pulse, Stored};
 use mod_session_cluster::store::record::Record;
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};

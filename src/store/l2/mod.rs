@@ -13,12 +13,14 @@
 //! All times are the engine's own: see [`Pulse::now`].
 
 mod breaker;
+mod draining;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod wire;
 pub mod workers;
 
+pub use draining::Draining;
 pub use memory::MemoryBackend;
 
 use super::key::Key;

@@ -1,0 +1,84 @@
+//! The stores that `SessionClusterStore` can name: the one list of their words, and how a store is made of them.
+
+use super::cluster::secret;
+use crate::ffi::httpd::Server;
+use crate::ffi::threads;
+use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
+use crate::store::l2::workers::Spawn;
+use crate::store::l2::{Backend, Draining};
+use std::io;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT or unix:/PATH";
+
+/// The word between the words of a store and those of the store before it.
+const FALLBACK: &str = "fallback";
+
+/// A store, as it was described.
+enum Spec {
+    Redis(RedisConfig),
+}
+
+type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<String>, String>;
+
+/// Whether a store can be made of these words. Opens nothing, and fetches no password.
+///
+/// # Errors
+/// What is wrong and what to write instead.
+pub(super) fn check(words: &[&str]) -> Result<(), String> {
+    read(words, &mut |_| Ok(Zeroizing::new("-".into()))).map(drop)
+}
+
+/// The store of these words; nothing is connected yet.
+///
+/// # Errors
+/// As [`check`], and which file or module is missing.
+pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String> {
+    let (new, old) = read(words, &mut |source| secret(source))?;
+    let new = make(main, &new)?;
+    Ok(match old {
+        Some(old) => Arc::new(Draining::new(new, make(main, &old)?)),
+        None => new,
+    })
+}
+
+/// The store that the words describe, and the one that it falls back to.
+fn read(words: &[&str], read_secret: ReadSecret<'_>) -> Result<(Spec, Option<Spec>), String> {
+    let mut stores = words.split(|word| word.eq_ignore_ascii_case(FALLBACK));
+    let new = spec(stores.next().unwrap_or_default(), read_secret)?;
+    let old = stores.next().map(|words| spec(words, read_secret)).transpose();
+    let old = old.map_err(|e| format!("the store after '{FALLBACK}': {e}"))?;
+    match stores.next() {
+        None => Ok((new, old)),
+        Some(_) => {
+            Err(format!("there is one '{FALLBACK}' too many: sessions move from one store to one other"))
+        }
+    }
+}
+
+fn spec(words: &[&str], read_secret: ReadSecret<'_>) -> Result<Spec, String> {
+    let first = words.first().ok_or_else(|| format!("no store is named: write {FORMS}"))?;
+    let scheme = first.split(':').next().unwrap_or_default();
+    match scheme {
+        "redis" | "rediss" | "unix" => RedisConfig::parse(words, read_secret).map(Spec::Redis),
+        // It may hold a password, so it is not repeated.
+        _ => Err(format!("the address is of no known form: write {FORMS}")),
+    }
+}
+
+fn make(_main: Server<'_>, spec: &Spec) -> Result<Arc<dyn Backend>, String> {
+    Ok(match spec {
+        Spec::Redis(config) => Arc::new(RedisBackend::new(config)?),
+    })
+}
+
+/// Threads that take none of httpd's signals.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpdThreads;
+
+impl Spawn for HttpdThreads {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        threads::start(name, body).map(drop)
+    }
+}
