@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
+#[path = "nodes/logless.rs"]
+mod logless;
+
 use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::id::SessionId;
 use mod_session_cluster::session::payload::{Means, Payload, Principal};
@@ -10,8 +13,9 @@ use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::realm::Realm;
 use mod_session_cluster::session::scope::{Effect, Scope};
 use mod_session_cluster::session::sessions::{Resumed, Session, SessionError, Sessions};
+use mod_session_cluster::store::confirmed::Confirmed;
 use mod_session_cluster::store::l1::{Geometry, ProcessLock, Table};
-use mod_session_cluster::store::l2::{MemoryBackend, NodeReport};
+use mod_session_cluster::store::l2::{Backend, MemoryBackend, NodeReport};
 use mod_session_cluster::store::tiers::{Budget, Cluster, Outage, Store};
 use mod_session_cluster::store::tombstone::Reason;
 use mod_session_cluster::store::watch::{Report, Watcher};
@@ -39,18 +43,25 @@ impl Node {
     }
 
     fn with(name: &str, backend: &MemoryBackend, outage: Outage, policy: Policy) -> Self {
+        Self::over(name, Arc::new(backend.clone()), outage, policy)
+    }
+
+    fn over(name: &str, backend: Arc<dyn Backend>, outage: Outage, policy: Policy) -> Self {
         let geometry = Geometry::new(2 << 20, 4096).unwrap();
         let words: Vec<AtomicU64> = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
         let table = Table::format(Vec::leak(words), ProcessLock::new(), geometry, START);
         // A clock that is an hour wrong, until the store has been heard.
         table.link().open(1, START.after(Duration::from_secs(3600)), uptime());
+        let words = || Vec::leak((0..4096).map(|_| AtomicU64::new(0)).collect());
+        let confirmed = if backend.has_log() { None } else { Some(Confirmed::new(words())) };
         let cluster = Cluster {
-            backend: Arc::new(backend.clone()),
+            backend,
             id: 1,
             bound: BOUND,
             outage,
             node: 7,
             report: NodeReport { name: name.into(), fingerprint: "f".into(), version: "1".into() },
+            confirmed,
             revived: AtomicU16::new(0),
             flush_every: Duration::from_millis(1),
         };
@@ -343,4 +354,18 @@ fn a_second_watcher_takes_over_from_one_that_says_nothing_any_more() {
     drop(other);
     a.watch();
     assert!(uptime() < a.store.table().link().lease(), "who resigns is not waited for");
+}
+
+#[test]
+fn a_node_that_was_away_for_longer_than_the_log_is_kept_has_everything_confirmed() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let session = a.begin("alice");
+    assert!(b.serves(session.id()));
+    backend.set_now(START.after(Duration::from_secs(25 * 3600)));
+    assert_eq!(b.reports.borrow()[..], []);
+    b.watch();
+    assert_eq!(b.reports.borrow()[..], [Report::OtherLog]);
+    b.watch();
+    assert_eq!(b.reports.borrow().len(), 1, "it is said once");
 }

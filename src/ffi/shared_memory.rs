@@ -8,6 +8,7 @@ use super::httpd::Server;
 use super::sys;
 use super::util_mutex::{GlobalMutex, check};
 use memmap2::MmapOptions;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -69,19 +70,19 @@ struct Retained {
 const KEY: *const std::ffi::c_char = c"mod_session_cluster.table".as_ptr();
 const ABI: u64 = 0x5343_0001;
 
-/// Shared counters, all zero at the first start and kept over restarts.
+/// Shared words of that name, all zero at the first start and kept over restarts.
 ///
 /// # Errors
 /// As [`anonymous`].
-pub fn counters(server: Server<'_>, words: usize) -> Result<&'static [AtomicU64], String> {
-    const KEY: *const std::ffi::c_char = c"mod_session_cluster.counters".as_ptr();
+pub fn words(server: Server<'_>, name: &'static CStr, words: usize) -> Result<&'static [AtomicU64], String> {
+    let key = name.as_ptr();
     #[repr(C)]
-    struct Counters {
+    struct Words {
         base: *const AtomicU64,
         words: usize,
     }
     // SAFETY: the key is a C string.
-    let found = unsafe { sys::ap_retained_data_get(KEY) }.cast::<Counters>();
+    let found = unsafe { sys::ap_retained_data_get(key) }.cast::<Words>();
     // SAFETY: null, or what was written below, by any build.
     if let Some(found) = unsafe { found.as_ref() }.filter(|found| found.words == words) {
         // SAFETY: the very words of `anonymous`, which are mapped for the life of the process.
@@ -89,9 +90,9 @@ pub fn counters(server: Server<'_>, words: usize) -> Result<&'static [AtomicU64]
     }
     let fresh = anonymous(server, words * 8)?;
     // SAFETY: the key is a C string; httpd allocates that many zeroed bytes in the process pool.
-    let place = unsafe { sys::ap_retained_data_create(KEY, size_of::<Counters>()) }.cast::<Counters>();
+    let place = unsafe { sys::ap_retained_data_create(key, size_of::<Words>()) }.cast::<Words>();
     // SAFETY: memory of that size, aligned to 8 by APR.
-    unsafe { place.write(Counters { base: fresh.as_ptr(), words }) };
+    unsafe { place.write(Words { base: fresh.as_ptr(), words }) };
     Ok(fresh)
 }
 

@@ -3,7 +3,9 @@
 use super::config::{ClusterSpec, ServerConfig};
 use super::stores;
 use crate::ffi::httpd::Server;
+use crate::ffi::shared_memory;
 use crate::session::ledger::LedgerSecret;
+use crate::store::confirmed::Confirmed;
 use crate::store::l2::redis::SecretSource;
 use crate::store::l2::{NodeReport, wire};
 use crate::store::tiers::Cluster;
@@ -26,6 +28,12 @@ pub(super) fn open(
     let Some(words) = spec.store.get() else { return Ok(None) };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let backend = stores::open(main, &words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
+    let confirmed = if backend.has_log() {
+        None
+    } else {
+        let words = shared_memory::words(main, c"mod_session_cluster.confirmed", Confirmed::WORDS);
+        Some(Confirmed::new(words.map_err(|e| format!("SC0117: {e}"))?))
+    };
     let name = match spec.node.get() {
         Some(name) => name.clone(),
         None => format!("{}:{}", host_name(), main.port()),
@@ -37,6 +45,7 @@ pub(super) fn open(
         bound: spec.bound(),
         outage: spec.outage.get().copied().unwrap_or_default(),
         node: number(&name),
+        confirmed,
         revived: AtomicU16::new(0),
         flush_every: (shortest / 40).clamp(Duration::from_secs(1), Duration::from_secs(60)),
         report: NodeReport {

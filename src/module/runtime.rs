@@ -144,7 +144,8 @@ impl VirtualHost {
 /// # Errors
 /// When the system has no memory or no randomness for them.
 pub(super) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, String> {
-    let words = shared_memory::counters(server, Throttle::WORDS).map_err(|e| format!("SC0117: {e}"))?;
+    let words = shared_memory::words(server, c"mod_session_cluster.counters", Throttle::WORDS)
+        .map_err(|e| format!("SC0117: {e}"))?;
     let mut secret = [0; 4];
     for word in &mut secret {
         *word = getrandom::u64().map_err(|e| format!("SC0117: {e}"))?;

@@ -192,7 +192,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
     #[must_use]
     pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> Option<Timestamp> {
-        let slot = session.slot.filter(|_| self.store.is_trusted())?;
+        let slot = session.slot.filter(|_| self.store.is_trusted(&session.key))?;
         let last_seen = self.store.table().unchanged(&slot)?;
         let goes_on = || matches!(self.end_from_outside(&session.payload, false, now), Ok(None));
         let lives = self.store.is_current(slot)

@@ -2,6 +2,7 @@
 //! or httpd. Safe code only: shared memory arrives here as `&[AtomicU64]`.
 #![forbid(unsafe_code)]
 
+pub mod confirmed;
 pub mod key;
 pub mod l1;
 pub mod l2;

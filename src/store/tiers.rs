@@ -2,8 +2,10 @@
 //!
 //! The store behind is the truth. It is written first: a begin or an end that it did not confirm has not happened. Reads are
 //! answered by the table alone while the lease holds, that is, while the log of the cluster has been read to its end a
-//! moment ago; else by the store; and while that cannot be reached, as [`Outage`] says.
+//! moment ago; else by the store; and while that cannot be reached, as [`Outage`] says. Where the store has no log, each key by
+//! itself must have been asked about within the logout bound.
 
+use super::confirmed::Confirmed;
 use super::key::Key;
 use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
 use super::l2::{Backend, Facts, NodeReport, Stored, Unavailable};
@@ -35,6 +37,8 @@ pub struct Cluster {
     pub node: u16,
     /// What this node tells the others of itself.
     pub report: NodeReport,
+    /// For a store without a log: which keys it was asked about a moment ago.
+    pub confirmed: Option<Confirmed>,
     /// The generation in which this process last used the store.
     pub revived: AtomicU16,
     /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
@@ -48,6 +52,20 @@ pub enum Outage {
     Serve(Duration),
     /// They wait: a logout holds within the bound, whatever has failed.
     Refuse,
+}
+
+impl Cluster {
+    /// Whether the store needs not be asked about that key: its log tells, or it was asked a moment ago.
+    fn is_confirmed(&self, key: &Key) -> bool {
+        self.confirmed.as_ref().is_none_or(|confirmed| confirmed.is_fresh(key, uptime(), self.bound))
+    }
+
+    /// It was asked about that key, and what it said is in the table.
+    fn confirm(&self, key: &Key, asked: u64) {
+        if let Some(confirmed) = &self.confirmed {
+            confirmed.note(key, asked);
+        }
+    }
 }
 
 impl Default for Outage {
@@ -162,7 +180,12 @@ impl<'m, L: WriteLock> Store<'m, L> {
             let here = match self.table.load(key, now, sealed) {
                 Lookup::Absent(Some(gone)) => return Ok(Loaded::Absent(Some(gone.reason))),
                 // What looks idle from here may have been used elsewhere.
-                Lookup::Found(found) if leased && self.is_current(found.slot) && !is_idle(&found, now) => {
+                Lookup::Found(found)
+                    if leased
+                        && cluster.is_confirmed(key)
+                        && self.is_current(found.slot)
+                        && !is_idle(&found, now) =>
+                {
                     return Ok(Loaded::Found(Fetched::here(&found, idle_slack(found.idle))));
                 }
                 Lookup::Found(found) => Some(found),
@@ -175,10 +198,10 @@ impl<'m, L: WriteLock> Store<'m, L> {
         Err(unsettled())
     }
 
-    /// Whether records of the current generation are trusted without asking the cluster's store. Always, where there is
+    /// Whether a record of the current generation is trusted without asking the cluster's store. Always, where there is
     /// none. Must be asked before the table is looked at.
-    pub fn is_trusted(&self) -> bool {
-        self.cluster.is_none() || self.is_leased()
+    pub fn is_trusted(&self, key: &Key) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| self.is_leased() && cluster.is_confirmed(key))
     }
 
     /// Whether the record in that slot is of the current generation.
@@ -214,7 +237,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     ) -> Result<Option<Loaded>, StoreError> {
         let link = self.table.link();
         let (generation, sequence) = (link.generation(), link.sequence());
-        let mut fetched = Vec::new();
+        let (mut fetched, asked) = (Vec::new(), uptime());
         let stored = match budget.spend(|within| self.backend(cluster).load(key, &mut fetched, within)) {
             Ok(stored) => stored,
             Err(unavailable) => {
@@ -239,7 +262,11 @@ impl<'m, L: WriteLock> Store<'m, L> {
                 let last_seen = here.map_or(facts.last_seen, |here| here.last_seen.max(facts.last_seen));
                 let facts = Facts { last_seen, ..facts };
                 let arrival = facts.arrival(*key, sealed, generation, sequence);
-                self.admit(here, &arrival, now).then_some(Loaded::Found(Fetched {
+                let admitted = self.admit(here, &arrival, now);
+                if admitted {
+                    cluster.confirm(key, asked);
+                }
+                admitted.then_some(Loaded::Found(Fetched {
                     facts,
                     slot: None,
                     idle_slack: idle_slack(facts.idle),
@@ -294,11 +321,13 @@ impl<'m, L: WriteLock> Store<'m, L> {
     ) -> Result<Created, StoreError> {
         let Some(cluster) = &self.cluster else { return Ok(self.table.create(record, now)?) };
         self.table.check_size(record)?;
-        let generation = self.table.link().generation();
+        let (generation, asked) = (self.table.link().generation(), uptime());
         if !budget.spend(|within| self.backend(cluster).create(record, within))? {
             return Err(TableError::Exists.into());
         }
-        let _ = self.table.create_under(generation, record, now);
+        if self.table.create_under(generation, record, now).is_ok() {
+            cluster.confirm(&record.key, asked);
+        }
         Ok(Created { evicted_live: 0 })
     }
 
@@ -374,7 +403,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         Err(unsettled())
     }
 
-    /// Why a session ended, if it did; asks nobody but the table, unless `fresh`.
+    /// Why a session ended, if it did; asks nobody but the table, unless `fresh`, or that cannot have heard of it.
     ///
     /// # Errors
     /// When nobody could tell.
@@ -388,15 +417,25 @@ impl<'m, L: WriteLock> Store<'m, L> {
         match (self.table.peek(key, now), &self.cluster) {
             (Lookup::Absent(Some(gone)), _) => Ok(Some(gone.reason)),
             (Lookup::Torn, None) => Err(Torn.into()),
-            (_, Some(cluster)) if fresh => {
-                let generation = self.table.link().generation();
-                match budget.spend(|within| self.backend(cluster).load(key, &mut Vec::new(), within))? {
-                    Stored::Tombstone(tombstone) => {
+            (_, Some(cluster)) if fresh || !cluster.is_confirmed(key) => {
+                let (generation, asked) = (self.table.link().generation(), uptime());
+                match budget.spend(|within| self.backend(cluster).load(key, &mut Vec::new(), within)) {
+                    Ok(Stored::Tombstone(tombstone)) => {
                         let _ = self.table.end_under(generation, key, tombstone, now);
                         Ok(Some(tombstone.reason))
                     }
-                    Stored::Record(facts) if facts.deadline <= now => Ok(Some(facts.ends_as)),
-                    Stored::Record(_) | Stored::Nothing => Ok(None),
+                    Ok(Stored::Record(facts))
+                        if facts.deadline <= now && facts.ends_as != Reason::Superseded =>
+                    {
+                        Ok(Some(facts.ends_as))
+                    }
+                    Ok(stored) => {
+                        cluster.confirm(key, asked);
+                        let over = matches!(stored, Stored::Record(facts) if facts.deadline <= now);
+                        Ok(over.then_some(Reason::Superseded))
+                    }
+                    Err(_) if !fresh && self.may_serve(cluster, now) => Ok(None),
+                    Err(unavailable) => Err(unavailable.into()),
                 }
             }
             (Lookup::Torn, Some(_)) => Err(Torn.into()),
@@ -436,17 +475,44 @@ impl<'m, L: WriteLock> Store<'m, L> {
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
-        if let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_leased()) {
-            let scopes: Vec<Key> = scopes.collect();
-            return match budget.spend(|within| self.backend(cluster).stamps(&scopes, within)) {
-                Ok(stamps) => Ok(stamps.into_iter().flatten().any(|mark| mark > stamp)),
-                Err(_) if self.may_serve(cluster, self.table.link().now(uptime())) => {
-                    self.is_marked_here(scopes.into_iter(), stamp)
-                }
-                Err(unavailable) => Err(unavailable.into()),
-            };
+        match &self.cluster {
+            Some(cluster) if cluster.confirmed.is_some() || !self.is_leased() => {
+                self.ask_for_marks(cluster, scopes.collect(), stamp, budget)
+            }
+            _ => self.is_marked_here(scopes, stamp),
         }
-        self.is_marked_here(scopes, stamp)
+    }
+
+    /// As [`Store::is_marked`], by the store's word on those scopes that it was not asked about a moment ago.
+    fn ask_for_marks(
+        &self,
+        cluster: &Cluster,
+        scopes: Vec<Key>,
+        stamp: Timestamp,
+        budget: &Budget,
+    ) -> Result<bool, StoreError> {
+        let leased = self.is_leased();
+        let unsure = |scope: &Key| !leased || !cluster.is_confirmed(scope);
+        let open: Vec<Key> = scopes.iter().copied().filter(unsure).collect();
+        let (now, asked) = (self.table.link().now(uptime()), uptime());
+        if !open.is_empty() {
+            match budget.spend(|within| self.backend(cluster).stamps(&open, within)) {
+                Ok(stamps) if cluster.confirmed.is_none() => {
+                    return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
+                }
+                Ok(stamps) => {
+                    for (scope, mark) in open.iter().zip(stamps) {
+                        if let Some(mark) = mark {
+                            self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
+                        }
+                        cluster.confirm(scope, asked);
+                    }
+                }
+                Err(_) if self.may_serve(cluster, now) => {}
+                Err(unavailable) => return Err(unavailable.into()),
+            }
+        }
+        self.is_marked_here(scopes.into_iter(), stamp)
     }
 
     fn is_marked_here(

@@ -156,6 +156,7 @@ fn a_dump_of_redis_tells_nothing_of_a_visitor() {
     let store = Store::clustered(
         table,
         Cluster {
+            confirmed: None,
             backend: Arc::new(backend(&[&redis.url()])),
             id: 1,
             bound: Duration::from_secs(1),

@@ -1,0 +1,84 @@
+//! When a store without a log was last asked about a key, for all processes of the host: what was heard of it a moment ago need
+//! not be asked again. A cache of single words, each with the key's tag and an uptime; a word that is overwritten by another
+//! key's costs a question, and nothing else.
+
+use super::key::Key;
+use crate::sync::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The words, shared by all processes.
+pub struct Confirmed(&'static [AtomicU64]);
+
+impl Confirmed {
+    /// Words that they take: 512 KiB. Within a logout bound hardly more keys than that are asked about.
+    pub const WORDS: usize = 64 << 10;
+    /// Bits of an uptime in milliseconds: 34 years.
+    const UPTIME: u32 = 40;
+
+    /// Over words that are all zero when they are used for the first time.
+    #[must_use]
+    pub fn new(words: &'static [AtomicU64]) -> Self {
+        Confirmed(words)
+    }
+
+    /// Notes that a question about `key` was put at uptime `asked`, and that what came of it is in the table.
+    pub fn note(&self, key: &Key, asked: u64) {
+        if let Some(word) = self.word(key) {
+            // Partner: the acquire in `is_fresh`. Who sees this sees what was put into the table before.
+            word.store(Self::tag(key) | asked & ((1 << Self::UPTIME) - 1), Ordering::Release);
+        }
+    }
+
+    /// Whether a question about `key` was put less than `bound` before uptime `now`.
+    #[must_use]
+    pub fn is_fresh(&self, key: &Key, now: u64, bound: Duration) -> bool {
+        let word = self.word(key).map_or(0, |word| word.load(Ordering::Acquire));
+        let (tag, asked) = (word >> Self::UPTIME << Self::UPTIME, word & ((1 << Self::UPTIME) - 1));
+        tag == Self::tag(key) && now.checked_sub(asked).is_some_and(|age| u128::from(age) < bound.as_millis())
+    }
+
+    fn word(&self, key: &Key) -> Option<&AtomicU64> {
+        let [_, _, place, _] = key.words();
+        self.0.get(usize::try_from(place).unwrap_or_default() % self.0.len().max(1))
+    }
+
+    fn tag(key: &Key) -> u64 {
+        let [.., tag] = key.words();
+        // Never that of an empty word.
+        (tag | 1) << Self::UPTIME
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    fn key(n: u64) -> Key {
+        Key::from_words([0, 0, n, n])
+    }
+
+    fn confirmed() -> Confirmed {
+        Confirmed::new(Vec::leak((0..64).map(|_| AtomicU64::new(0)).collect()))
+    }
+
+    #[test]
+    fn what_was_asked_is_fresh_for_the_bound_and_no_longer() {
+        let (confirmed, bound) = (confirmed(), Duration::from_millis(500));
+        assert!(!confirmed.is_fresh(&key(0), 100, bound), "nothing was asked yet");
+        confirmed.note(&key(2), 1000);
+        for (now, fresh) in [(999, false), (1000, true), (1499, true), (1500, false), (90_000, false)] {
+            assert_eq!(confirmed.is_fresh(&key(2), now, bound), fresh, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_another_is_not_taken_for_it() {
+        let (confirmed, bound) = (confirmed(), Duration::from_millis(500));
+        confirmed.note(&key(2), 1000);
+        assert!(!confirmed.is_fresh(&key(2 + 64), 1001, bound));
+        confirmed.note(&key(2 + 64), 1001);
+        assert!(confirmed.is_fresh(&key(2 + 64), 1002, bound));
+        assert!(!confirmed.is_fresh(&key(2), 1002, bound));
+    }
+}

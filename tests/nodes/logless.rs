@@ -1,0 +1,209 @@
+//! Nodes over a store that has no log, such as memcached: each session by itself must have been asked about within the bound.
+
+use super::{BOUND, Node, START};
+use mod_session_cluster::clock::Timestamp;
+use mod_session_cluster::session::policy::Policy;
+use mod_session_cluster::session::scope::{Effect, Scope};
+use mod_session_cluster::store::key::Key;
+use mod_session_cluster::store::l2::{
+    Backend, Event, Log, Mark, MemoryBackend, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
+};
+use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::tiers::Outage;
+use mod_session_cluster::store::tombstone::{Reason, Tombstone};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// The reference without its log.
+struct Logless(MemoryBackend);
+
+impl Backend for Logless {
+    fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable> {
+        self.0.create(record, within)
+    }
+
+    fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable> {
+        self.0.load(key, sealed, within)
+    }
+
+    fn retire(
+        &self,
+        key: &Key,
+        at: Timestamp,
+        reason: Reason,
+        within: Instant,
+    ) -> Result<Stored, Unavailable> {
+        self.0.retire(key, at, reason, within)
+    }
+
+    fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {
+        self.0.end(key, tombstone, within)
+    }
+
+    fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable> {
+        self.0.touch(seen, within)
+    }
+
+    fn mark(
+        &self,
+        scope: &Key,
+        stamp: Option<Timestamp>,
+        keep: Duration,
+        within: Instant,
+    ) -> Result<Timestamp, Unavailable> {
+        self.0.mark(scope, stamp, keep, within)
+    }
+
+    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        self.0.stamps(scopes, within)
+    }
+
+    fn has_log(&self) -> bool {
+        false
+    }
+
+    fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {
+        Ok(Box::new(NoLog(self.0.log(within)?)))
+    }
+}
+
+struct NoLog(Box<dyn Log>);
+
+impl Log for NoLog {
+    fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable> {
+        let Pulse { now, identity, .. } = self.0.pulse(node, within)?;
+        Ok(Pulse { now, identity, trimmed: Position::default(), last: Position::default() })
+    }
+
+    fn read(&mut self, _: Position, _: Duration) -> Result<Vec<(Position, Event)>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    fn marks(&mut self, _: Instant) -> Result<Vec<Mark>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    fn nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Unavailable> {
+        self.0.nodes(within)
+    }
+
+    fn purge(&mut self, _: Timestamp, _: Instant) -> Result<(), Unavailable> {
+        Ok(())
+    }
+}
+
+fn node(name: &str, backend: &MemoryBackend, outage: Outage) -> Node {
+    Node::over(name, Arc::new(Logless(backend.clone())), outage, Policy::default())
+}
+
+fn pair(backend: &MemoryBackend) -> (Node, Node) {
+    (node("a", backend, Outage::Refuse), node("b", backend, Outage::Refuse))
+}
+
+#[test]
+fn within_the_bound_pages_ask_the_store_once() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let session = a.begin("alice");
+    b.watch();
+    assert!(b.serves(session.id()));
+    let before = backend.commands();
+    for _ in 0..100 {
+        assert!(b.serves(session.id()));
+    }
+    assert_eq!(backend.commands(), before);
+    sleep(BOUND);
+    b.watch();
+    assert!(b.serves(session.id()));
+    // The record, and the marks of its scopes.
+    assert_eq!(backend.commands(), before + 2);
+}
+
+#[test]
+fn a_logout_elsewhere_holds_once_the_bound_has_passed() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let session = a.begin("alice");
+    assert!(b.serves(session.id()));
+    a.log_out(&session);
+    assert_eq!(a.refusal(session.id()), Some(Reason::Logout), "at once where it happened");
+    sleep(BOUND);
+    b.watch();
+    assert_eq!(b.refusal(session.id()), Some(Reason::Logout));
+}
+
+#[test]
+fn a_session_that_another_page_remembers_is_asked_about_as_well() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let begun = a.begin("alice");
+    assert!(b.serves(begun.id()));
+    let known = b.resume(begun.id()).unwrap().unwrap();
+    let unchanged =
+        |node: &Node| node.with_sessions(|sessions| sessions.resumes_unchanged(&known, node.now())).is_some();
+    assert!(unchanged(&b));
+    a.log_out(&begun);
+    sleep(BOUND);
+    b.watch();
+    assert!(!unchanged(&b));
+}
+
+#[test]
+fn a_mark_holds_once_the_bound_has_passed_and_who_logs_in_after_it_is_not_meant() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let sessions = ["alice", "alice", "bob"].map(|user| a.begin(user));
+    for session in &sessions {
+        assert!(b.serves(session.id()));
+    }
+    a.with_sessions(|sessions| sessions.mark(Scope::User("alice"), Effect::End, a.now())).unwrap();
+    sleep(BOUND);
+    b.watch();
+    assert_eq!(sessions.each_ref().map(|session| b.serves(session.id())), [false, false, true]);
+    let again = b.begin("alice");
+    assert!(a.serves(again.id()) && b.serves(again.id()));
+}
+
+#[test]
+fn a_line_ends_everywhere_once_the_bound_has_passed() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let old = a.begin("alice");
+    let new = a.with_sessions(|sessions| sessions.supersede(&old, old.payload(), a.now())).unwrap().session;
+    assert!(b.serves(old.id()) && b.serves(new.id()));
+    a.log_out(&old);
+    sleep(BOUND);
+    b.watch();
+    assert!(!b.serves(old.id()) && !b.serves(new.id()));
+}
+
+#[test]
+fn without_the_store_known_sessions_go_on_or_wait_as_the_policy_says() {
+    for (outage, goes_on) in [(Outage::Refuse, false), (Outage::default(), true)] {
+        let backend = MemoryBackend::new(START);
+        let (a, b) = (node("a", &backend, outage), node("b", &backend, outage));
+        let (old, unseen) = (a.begin("alice"), a.begin("bob"));
+        let new =
+            a.with_sessions(|sessions| sessions.supersede(&old, old.payload(), a.now())).unwrap().session;
+        assert!(b.serves(new.id()));
+        b.watch();
+        backend.set_reachable(false);
+        sleep(BOUND);
+        b.watch();
+        assert_eq!(b.serves(new.id()), goes_on);
+        assert!(b.is_unavailable(unseen.id()), "nobody knows it here");
+    }
+}
+
+#[test]
+fn what_the_store_has_evicted_is_absent_and_never_comes_back() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let session = a.begin("alice");
+    assert!(b.serves(session.id()));
+    backend.lose_everything();
+    sleep(BOUND);
+    b.watch();
+    assert_eq!(b.refusal(session.id()), None);
+}
