@@ -100,17 +100,27 @@ struct Grave {
     refused: [bool; NODES],
 }
 
+/// What can go wrong with a store, or on the way to it.
+pub(super) trait Torment: Sync {
+    /// How many things.
+    fn ways(&self) -> usize;
+
+    /// Has one of them go wrong, for everybody or for one.
+    fn begin(&self, way: usize);
+
+    /// All is well again.
+    fn end(&self);
+}
+
 struct Chaos<'a> {
     nodes: &'a Nodes,
-    redis: &'a Redis,
-    /// The way of each node to the store.
-    ways: &'a [Faults],
+    torment: &'a dyn Torment,
     counts: Counts,
     graves: Mutex<Vec<Grave>>,
     over: AtomicBool,
 }
 
-fn any(below: usize) -> usize {
+pub(super) fn any(below: usize) -> usize {
     getrandom::u32().unwrap() as usize % below
 }
 
@@ -254,44 +264,66 @@ impl Chaos<'_> {
 
     /// Fails in one way after the other.
     fn torment(&self) {
-        let spell = || std::thread::sleep(Duration::from_millis(300));
+        let ways = self.torment.ways() + 1;
         // Each in turn, from a different one each time.
-        for turn in any(7).. {
+        for turn in any(ways).. {
             if self.over.load(Ordering::Relaxed) {
                 return;
             }
             one_more(&self.counts.faults);
-            // One node is cut off, or all of them.
-            let one = any(NODES);
-            let ways = if any(3) == 0 { self.ways } else { &self.ways[one..=one] };
-            match turn % 7 {
-                0 => {
-                    self.redis.stop_hard();
-                    spell();
-                    self.redis.restart();
-                }
-                1 => {
-                    self.redis.freeze();
-                    spell();
-                    self.redis.thaw();
-                }
-                2 => ways.iter().for_each(Faults::hold),
-                3 => ways.iter().for_each(Faults::cut),
-                4 => ways.iter().for_each(|way| way.delay(Duration::from_millis(40))),
-                5 => ways.iter().for_each(Faults::lose_answers),
-                _ => {
-                    let children = self.nodes.httpds[one].children();
-                    if let Some(pid) = children.get(any(children.len().max(1))) {
-                        Signal::Kill.send(*pid);
-                        one_more(&self.counts.killed);
-                    }
+            if turn % ways < self.torment.ways() {
+                self.torment.begin(turn % ways);
+            } else {
+                let children = self.nodes.httpds[any(NODES)].children();
+                if let Some(pid) = children.get(any(children.len().max(1))) {
+                    Signal::Kill.send(*pid);
+                    one_more(&self.counts.killed);
                 }
             }
             // Longer than the bound, or shorter.
             std::thread::sleep(Duration::from_millis(200 + 1000 * (any(2) as u64)));
-            self.ways.iter().for_each(Faults::pass);
-            spell();
+            self.torment.end();
+            std::thread::sleep(Duration::from_millis(300));
         }
+    }
+}
+
+/// A Redis, and the way of each node to it.
+struct RedisWithWays {
+    redis: Redis,
+    ways: [Faults; NODES],
+}
+
+impl Torment for RedisWithWays {
+    fn ways(&self) -> usize {
+        6
+    }
+
+    fn begin(&self, way: usize) {
+        let spell = || std::thread::sleep(Duration::from_millis(300));
+        // One node is cut off, or all of them.
+        let one = any(NODES);
+        let ways = if any(3) == 0 { &self.ways[..] } else { &self.ways[one..=one] };
+        match way {
+            0 => {
+                self.redis.stop_hard();
+                spell();
+                self.redis.restart();
+            }
+            1 => {
+                self.redis.freeze();
+                spell();
+                self.redis.thaw();
+            }
+            2 => ways.iter().for_each(Faults::hold),
+            3 => ways.iter().for_each(Faults::cut),
+            4 => ways.iter().for_each(|way| way.delay(Duration::from_millis(40))),
+            _ => ways.iter().for_each(Faults::lose_answers),
+        }
+    }
+
+    fn end(&self) {
+        self.ways.iter().for_each(Faults::pass);
     }
 }
 
@@ -302,19 +334,22 @@ fn chaos() {
     let urls = ways.each_ref().map(|way| format!("redis://127.0.0.1:{}", way.port()));
     let nodes =
         Nodes::with(Mpm::Event, NODES, &urls.each_ref().map(String::as_str), "SessionClusterOutage refuse");
+    nobody_comes_back(&nodes, &RedisWithWays { redis, ways }, Duration::from_secs(rounds(8, 180) as u64));
+}
+
+/// Three nodes at work for so long, while their store is tormented and their children are killed.
+pub(super) fn nobody_comes_back(nodes: &Nodes, torment: &dyn Torment, length: Duration) {
     for httpd in &nodes.httpds {
         httpd.log.allow("SC040");
         httpd.log.allow("SC0206");
     }
     let chaos = Chaos {
-        nodes: &nodes,
-        redis: &redis,
-        ways: &ways,
+        nodes,
+        torment,
         counts: Counts::default(),
         graves: Mutex::default(),
         over: AtomicBool::new(false),
     };
-    let length = Duration::from_secs(rounds(8, 180) as u64);
     std::thread::scope(|scope| {
         for n in 0..THREADS {
             let chaos = &chaos;

@@ -258,15 +258,17 @@ mod tests {
     fn while_all_threads_are_stuck_what_was_not_begun_is_never_done() {
         let workers = workers();
         let (go, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        for _ in 0..THREADS {
-            let go = Arc::clone(&go);
-            let stuck = workers.run(Instant::now() + Duration::from_millis(5), move || {
+        let stuck = Arc::new(AtomicUsize::new(0));
+        while stuck.load(Ordering::Relaxed) < THREADS {
+            let (go, stuck) = (Arc::clone(&go), Arc::clone(&stuck));
+            let late = workers.run(Instant::now() + Duration::from_millis(5), move || {
+                stuck.fetch_add(1, Ordering::Relaxed);
                 while !go.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
                 }
                 Ok(())
             });
-            assert!(stuck.is_err());
+            assert!(late.is_err());
             workers.revive();
         }
         let begun = Arc::clone(&gate);
