@@ -15,6 +15,7 @@ mod cluster {
     mod identities;
     mod ivle;
     mod logout;
+    mod moving;
     mod nodes;
     mod outage;
     mod scopes;
