@@ -11,6 +11,7 @@ mod backends {
     mod laws;
     mod concurrent;
     mod draining;
+    mod files;
     mod logs;
     mod memory;
     mod redis;

@@ -23,7 +23,9 @@ impl People<'_> {
     fn go(&mut self, n: usize) {
         let (_, browser) = self.here.remove(0);
         self.nodes.at(n, &browser).post("/logout", &[]).expect(200);
-        (0..2).for_each(|n| drop(self.nodes.until_refused(n, &browser)));
+        for n in 0..2 {
+            self.nodes.until_refused(n, &browser);
+        }
         self.gone.push(browser);
     }
 

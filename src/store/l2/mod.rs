@@ -14,6 +14,7 @@
 
 mod breaker;
 mod draining;
+pub mod files;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -1,0 +1,169 @@
+//! Marks, and word of the nodes. Both are files that are only added, and of which those that say less than another are removed.
+//!
+//! `stamps/MS`: that stamp was given out. A new one is above all that are there, and nobody else's, because only one can make the
+//! file. `marks/SCOPE/STAMP-UNTIL`: the scope was marked; the highest stamp and the latest time count. `nodes/NAME`: what a node says of
+//! itself; when it did is when the file was written.
+
+use super::disk::{self, fault};
+use super::{Shared, key_of};
+use crate::clock::Timestamp;
+use crate::store::key::Key;
+use crate::store::l2::workers::Fault;
+use crate::store::l2::{Event, Mark, NodeReport, NodeWord};
+use data_encoding::HEXLOWER;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Stamps that were given out are kept for so long after a higher one: longer than anybody takes to choose one.
+const CHOICE: Duration = Duration::from_secs(60);
+
+/// A node that has said nothing for so long is forgotten.
+const SILENT: Duration = Duration::from_secs(86_400);
+
+impl Shared {
+    pub(super) fn mark(
+        &self,
+        scope: &Key,
+        stamp: Option<Timestamp>,
+        keep: Duration,
+    ) -> Result<Timestamp, Fault> {
+        let failed = fault("a mark cannot be stored");
+        let now = self.now()?;
+        let claimed = self.claim(stamp, now).map_err(&failed)?;
+        let dir = self.scope(scope);
+        let name = format!("{}-{}", claimed.as_millis(), now.after(keep).as_millis());
+        self.disk.directory(&dir).and_then(|()| self.disk.mark(&dir.join(name))).map_err(&failed)?;
+        let mark = self.merged(scope, &dir, Timestamp::default()).map_err(&failed)?;
+        let mark = mark.ok_or_else(|| Fault::Odd("a mark is gone that was just made".into()))?;
+        self.tell(&Event::Marked(mark))?;
+        // Above it may be one that somebody else has claimed at the same time.
+        Ok(if stamp.is_some() { mark.stamp } else { claimed })
+    }
+
+    pub(super) fn stamps(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
+        let failed = fault("marks cannot be read");
+        let now = self.now()?;
+        let stamp =
+            |scope| self.merged(scope, &self.scope(scope), now).map(|mark| mark.map(|mark| mark.stamp));
+        let stamps: Vec<_> = scopes.iter().map(stamp).collect::<io::Result<_>>().map_err(failed)?;
+        // That there is none counts only where there is a store.
+        if stamps.contains(&None) {
+            self.is_there()?;
+        }
+        Ok(stamps)
+    }
+
+    pub(super) fn marks(&self) -> Result<Vec<Mark>, Fault> {
+        let failed = fault("marks cannot be read");
+        let now = self.now()?;
+        let scopes = disk::names(&self.disk.root.join("marks")).map_err(&failed)?;
+        let scopes = scopes.ok_or_else(|| Fault::Down("the directory of the marks is gone".into()))?;
+        let mark = |scope: &Key| self.merged(scope, &self.scope(scope), now).transpose();
+        scopes
+            .iter()
+            .filter_map(|name| key_of(name))
+            .filter_map(|scope| mark(&scope))
+            .collect::<Result<_, _>>()
+            .map_err(failed)
+    }
+
+    /// Removes marks whose time is over.
+    pub(super) fn purge_marks(&self, now: Timestamp) -> io::Result<()> {
+        for scope in disk::names(&self.disk.root.join("marks"))?.unwrap_or_default() {
+            let dir = self.disk.root.join("marks").join(scope);
+            let names = disk::names(&dir)?.unwrap_or_default();
+            let over = |name: &&String| parts(name).is_some_and(|(_, until)| until <= now);
+            let gone = names
+                .iter()
+                .filter(over)
+                .map(|name| disk::remove(&dir.join(name)))
+                .collect::<io::Result<Vec<_>>>()?;
+            if gone.len() == names.len() {
+                // Unless somebody has marked it just now.
+                let _ = std::fs::remove_dir(&dir);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn leave_word(&self, node: &NodeReport) -> Result<(), Fault> {
+        let path = self.disk.root.join("nodes").join(HEXLOWER.encode(node.name.as_bytes()));
+        let text = format!("{}\n{}\n", node.version, node.fingerprint);
+        self.disk.replace(&path, text.as_bytes()).map_err(fault("word of this node cannot be left"))
+    }
+
+    pub(super) fn nodes(&self) -> Result<Vec<NodeWord>, Fault> {
+        let failed = fault("word of the nodes cannot be read");
+        let now = self.now()?;
+        let dir = self.disk.root.join("nodes");
+        let mut words = Vec::new();
+        for file in disk::names(&dir).map_err(&failed)?.unwrap_or_default() {
+            let path = dir.join(&file);
+            let Some((text, metadata)) = disk::read(&path).map_err(&failed)? else { continue };
+            let at = disk::modified(&metadata);
+            if now.since(at) > SILENT {
+                disk::remove(&path).map_err(&failed)?;
+            } else if let Some(report) = report(&file, &text) {
+                words.push(NodeWord { report, at });
+            }
+        }
+        words.sort_by(|one, other| one.report.name.cmp(&other.report.name));
+        Ok(words)
+    }
+
+    /// Has a stamp given out: that one, or one above all so far.
+    fn claim(&self, stamp: Option<Timestamp>, now: Timestamp) -> io::Result<Timestamp> {
+        let dir = self.disk.root.join("stamps");
+        let given: Vec<u64> =
+            disk::names(&dir)?.iter().flatten().filter_map(|name| name.parse().ok()).collect();
+        let mut next = match stamp {
+            Some(stamp) => stamp.as_millis(),
+            None => now.as_millis().max(given.iter().max().map_or(0, |highest| highest + 1)),
+        };
+        // One that was asked for may have been given out before.
+        while !self.disk.mark(&dir.join(next.to_string()))? && stamp.is_none() {
+            next += 1;
+        }
+        let kept = u64::try_from(CHOICE.as_millis()).unwrap_or(u64::MAX);
+        for old in given.into_iter().filter(|given| given.saturating_add(kept) < next) {
+            disk::remove(&dir.join(old.to_string()))?;
+        }
+        Ok(Timestamp::from_millis(next))
+    }
+
+    /// What the marks of a scope come to, of those that are kept after `now`. Those that say less are removed.
+    fn merged(&self, scope: &Key, dir: &Path, now: Timestamp) -> io::Result<Option<Mark>> {
+        let names = disk::names(dir)?.unwrap_or_default();
+        let kept = || names.iter().filter_map(|name| parts(name)).filter(|(_, until)| *until > now);
+        let Some((stamp, _)) = kept().max() else { return Ok(None) };
+        let until = kept().map(|(_, until)| until).max().unwrap_or_default();
+        for name in &names {
+            if parts(name).is_some_and(|(other, its)| {
+                (other < stamp && its <= until) || (other == stamp && its < until)
+            }) && kept().any(|mark| mark == (stamp, until))
+            {
+                disk::remove(&dir.join(name))?;
+            }
+        }
+        Ok(Some(Mark { scope: *scope, stamp, until }))
+    }
+
+    fn scope(&self, scope: &Key) -> PathBuf {
+        self.disk.root.join("marks").join(HEXLOWER.encode(scope.as_bytes()))
+    }
+}
+
+/// `STAMP-UNTIL`.
+fn parts(name: &str) -> Option<(Timestamp, Timestamp)> {
+    let (stamp, until) = name.split_once('-')?;
+    let ms = |text: &str| text.parse().ok().map(Timestamp::from_millis);
+    Some((ms(stamp)?, ms(until)?))
+}
+
+fn report(file: &str, text: &[u8]) -> Option<NodeReport> {
+    let name = String::from_utf8(HEXLOWER.decode(file.as_bytes()).ok()?).ok()?;
+    let mut lines = std::str::from_utf8(text).ok()?.lines();
+    let (version, fingerprint) = (lines.next()?.to_owned(), lines.next()?.to_owned());
+    Some(NodeReport { name, fingerprint, version })
+}

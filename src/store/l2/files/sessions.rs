@@ -1,0 +1,306 @@
+//! A session is a directory, and what happens to it are files in it, which are only ever added:
+//!
+//! | file | says |
+//! |---|---|
+//! | `record` | the record, as `wire` describes it. Placed once |
+//! | `ended` | the tombstone. Placed once; the first one wins. Not writable for its owner any more once the log tells of it |
+//! | `ends-DEADLINE-REASON` | empty: the deadline was moved earlier. The earliest counts |
+//! | `seen-TIME` | empty: a visit. The latest counts |
+//!
+//! So nobody needs a lock: whoever looks merges what is there. Who creates places the record and then looks for a tombstone; who ends places
+//! the tombstone and then looks for a record: of two who race, at least one sees the other.
+
+use super::Shared;
+use super::disk::{self, fault};
+use crate::clock::Timestamp;
+use crate::store::key::Key;
+use crate::store::l2::workers::Fault;
+use crate::store::l2::{Event, Facts, Stored, wire};
+use crate::store::tombstone::{Reason, Tombstone};
+use data_encoding::HEXLOWER;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What the directory of a session says beside the contents of its files.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub(super) record: bool,
+    pub(super) ended: bool,
+    /// The earliest of the deadlines that it was given.
+    pub(super) ends: Option<(Timestamp, Reason)>,
+    pub(super) seen: Option<Timestamp>,
+    pub(super) names: Vec<String>,
+}
+
+/// How often what changes under the reader is looked at again.
+const TRIES: usize = 4;
+
+/// An `ended` that the log tells of.
+const TOLD: u32 = 0o400;
+
+impl Shared {
+    pub(super) fn create(&self, key: &Key, record: &[u8]) -> Result<bool, Fault> {
+        let failed = fault("a session cannot be stored");
+        let dir = self.session(key);
+        let path = dir.join("record");
+        for _ in 0..TRIES {
+            self.disk.directory(&dir).map_err(&failed)?;
+            let placed = match self.disk.place(&path, record) {
+                // A purge has taken the empty directory away.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => continue,
+                placed => placed.map_err(&failed)?,
+            };
+            let listing = list(&dir).map_err(&failed)?.unwrap_or_default();
+            if listing.ended {
+                if self.tombstone(&dir, key)?.is_none() {
+                    continue;
+                }
+                if placed {
+                    disk::remove(&path).map_err(&failed)?;
+                }
+                return Ok(false);
+            }
+            if placed {
+                return Ok(true);
+            }
+            // The same bytes are those of a second try, for keys are random.
+            if let Some((there, _)) = disk::read(&path).map_err(&failed)? {
+                return Ok(there == record);
+            }
+        }
+        Err(unsettled())
+    }
+
+    pub(super) fn load(&self, key: &Key, sealed: &mut Vec<u8>) -> Result<Stored, Fault> {
+        let failed = fault("a session cannot be read");
+        let dir = self.session(key);
+        for _ in 0..TRIES {
+            let Some(listing) = self.listing(&dir)? else { return Ok(Stored::Nothing) };
+            if listing.ended {
+                match self.tombstone(&dir, key)? {
+                    Some(tombstone) => return Ok(Stored::Tombstone(tombstone)),
+                    None if listing.record => {}
+                    None => return Ok(Stored::Nothing),
+                }
+            } else if !listing.record {
+                return Ok(Stored::Nothing);
+            } else if let Some((bytes, _)) = disk::read(&dir.join("record")).map_err(&failed)? {
+                return Ok(Stored::Record(listing.facts(&bytes, sealed)?));
+            }
+        }
+        Err(unsettled())
+    }
+
+    pub(super) fn retire(&self, key: &Key, deadline: Timestamp, reason: Reason) -> Result<Stored, Fault> {
+        let failed = fault("a session's deadline cannot be moved");
+        let stored = self.load(key, &mut Vec::new())?;
+        let Stored::Record(facts) = stored else { return Ok(stored) };
+        let dir = self.session(key);
+        if deadline < facts.deadline {
+            let name = format!("ends-{}-{}", deadline.as_millis(), reason.code());
+            match self.disk.mark(&dir.join(name)) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => {
+                    return Ok(Stored::Nothing);
+                }
+                marked => marked.map_err(failed)?,
+            };
+        } else if (deadline, reason) != (facts.deadline, facts.ends_as) {
+            return Ok(stored);
+        }
+        // Also when it stood so before: whoever did that may have died before the log was told.
+        self.tell(&Event::Retired { key: *key, deadline, reason })?;
+        self.load(key, &mut Vec::new())
+    }
+
+    pub(super) fn end(&self, key: &Key, tombstone: &Tombstone) -> Result<Stored, Fault> {
+        let failed = fault("the end of a session cannot be stored");
+        let dir = self.session(key);
+        for _ in 0..TRIES {
+            self.disk.directory(&dir).map_err(&failed)?;
+            let placed = match self.disk.place(&dir.join("ended"), &wire::tombstone(tombstone)) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => continue,
+                placed => placed.map_err(&failed)?,
+            };
+            let listing = list(&dir).map_err(&failed)?.unwrap_or_default();
+            let before =
+                if listing.record { disk::read(&dir.join("record")).map_err(&failed)? } else { None };
+            // Told of in any case, whoever placed it; and gone when it was one whose time was over.
+            let Some(there) = self.tombstone(&dir, key)? else { continue };
+            clear(&dir, &listing).map_err(&failed)?;
+            return match before {
+                _ if !placed => Ok(Stored::Tombstone(there)),
+                Some((record, _)) => listing.facts(&record, &mut Vec::new()).map(Stored::Record),
+                None => Ok(Stored::Nothing),
+            };
+        }
+        Err(unsettled())
+    }
+
+    pub(super) fn touch(&self, key: &Key, at: Timestamp) -> Result<(), Fault> {
+        let failed = fault("a visit cannot be noted");
+        let dir = self.session(key);
+        let Some(listing) = self.listing(&dir)? else { return Ok(()) };
+        if !listing.record || listing.ended || listing.seen >= Some(at) {
+            return Ok(());
+        }
+        match self.disk.mark(&dir.join(format!("seen-{}", at.as_millis()))) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => return Ok(()),
+            marked => marked.map_err(&failed)?,
+        };
+        let earlier = |name: &&String| matches!(word(name), Some(Word::Seen(seen)) if seen < at);
+        listing
+            .names
+            .iter()
+            .filter(earlier)
+            .try_for_each(|name| disk::remove(&dir.join(name)))
+            .map_err(failed)
+    }
+
+    /// The tombstone in that directory, which the log tells of from now on; `None` when its time is over, and it is gone.
+    fn tombstone(&self, dir: &Path, key: &Key) -> Result<Option<Tombstone>, Fault> {
+        let failed = fault("the end of a session cannot be read");
+        let path = dir.join("ended");
+        let Some((bytes, metadata)) = disk::read(&path).map_err(&failed)? else { return Ok(None) };
+        let Ok(Stored::Tombstone(tombstone)) = wire::read(&bytes, &mut Vec::new()) else {
+            return Err(unreadable());
+        };
+        if tombstone.until <= self.now()? {
+            let listing = list(dir).map_err(&failed)?.unwrap_or_default();
+            clear(dir, &listing).and_then(|()| disk::remove(&path)).map_err(&failed)?;
+            return Ok(None);
+        }
+        if metadata.mode() & 0o777 != TOLD {
+            self.tell(&Event::Ended { key: *key, tombstone })?;
+            match fs::set_permissions(&path, Permissions::from_mode(TOLD)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+                _ => {}
+            }
+        }
+        Ok(Some(tombstone))
+    }
+
+    /// What the directory of a session says; `None` when there is none, and the store is there to say so.
+    fn listing(&self, dir: &Path) -> Result<Option<Listing>, Fault> {
+        let failed = fault("a session cannot be looked up");
+        let unknown = "a session's directory holds something that this version of the module cannot read";
+        let listing = match list(dir).map_err(&failed)? {
+            None if self.is_there()? => list(dir).map_err(failed)?,
+            listing => listing,
+        };
+        match listing {
+            Some(listing) if listing.names.iter().any(|name| word(name).is_none()) => {
+                Err(Fault::Odd(unknown.into()))
+            }
+            listing => Ok(listing),
+        }
+    }
+
+    /// The directory of a session.
+    pub(super) fn session(&self, key: &Key) -> PathBuf {
+        let hex = HEXLOWER.encode(key.as_bytes());
+        let (fan, rest) = hex.split_at(FAN);
+        self.disk.root.join("sessions").join(fan).join(rest)
+    }
+
+    /// Removes a session whose time is over. Whether it was.
+    pub(super) fn purge_session(&self, dir: &Path, now: Timestamp) -> std::io::Result<bool> {
+        let Some(listing) = list(dir)? else { return Ok(false) };
+        let mut sealed = Vec::new();
+        let is_over = if listing.ended {
+            match disk::read(&dir.join("ended"))?.map(|(bytes, _)| wire::read(&bytes, &mut sealed)) {
+                Some(Ok(Stored::Tombstone(tombstone))) => tombstone.until <= now,
+                _ => false,
+            }
+        } else if listing.record {
+            match disk::read(&dir.join("record"))?.map(|(bytes, _)| listing.facts(&bytes, &mut sealed)) {
+                Some(Ok(facts)) => facts.deadline.after(super::AFTERLIFE) <= now,
+                _ => false,
+            }
+        } else {
+            disk::modified(&fs::metadata(dir)?).after(super::LEFT_OVER) <= now
+        };
+        if is_over {
+            clear(dir, &listing)?;
+            disk::remove(&dir.join("ended"))?;
+            // Somebody may have put something there meanwhile: then it stays.
+            let _ = fs::remove_dir(dir);
+        }
+        Ok(is_over)
+    }
+}
+
+/// Hex digits of a key that name the directory which its own lies in.
+pub(super) const FAN: usize = 3;
+
+impl Listing {
+    /// What is known of a record of these bytes.
+    fn facts(&self, bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Facts, Fault> {
+        let Ok(Stored::Record(mut facts)) = wire::read(bytes, sealed) else { return Err(unreadable()) };
+        if let Some((deadline, reason)) = self.ends.filter(|(deadline, _)| *deadline < facts.deadline) {
+            (facts.deadline, facts.ends_as) = (deadline, reason);
+        }
+        facts.last_seen = facts.last_seen.max(self.seen.unwrap_or_default());
+        Ok(facts)
+    }
+}
+
+enum Word {
+    Record,
+    Ended,
+    Ends(Timestamp, Reason),
+    Seen(Timestamp),
+}
+
+fn word(name: &str) -> Option<Word> {
+    let ms = |text: &str| text.parse().ok().map(Timestamp::from_millis);
+    match name {
+        "record" => Some(Word::Record),
+        "ended" => Some(Word::Ended),
+        _ => match name.split_once('-')? {
+            ("seen", at) => ms(at).map(Word::Seen),
+            ("ends", rest) => {
+                let (at, reason) = rest.split_once('-')?;
+                Some(Word::Ends(ms(at)?, Reason::from_code(reason.parse().ok()?)?))
+            }
+            _ => None,
+        },
+    }
+}
+
+fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
+    let Some(names) = disk::names(dir)? else { return Ok(None) };
+    let mut listing = Listing::default();
+    for name in &names {
+        match word(name) {
+            Some(Word::Record) => listing.record = true,
+            Some(Word::Ended) => listing.ended = true,
+            Some(Word::Seen(at)) => listing.seen = listing.seen.max(Some(at)),
+            Some(Word::Ends(at, reason)) => {
+                let earlier =
+                    |(known, as_known): (Timestamp, Reason)| (at, reason.code()) < (known, as_known.code());
+                if listing.ends.is_none_or(earlier) {
+                    listing.ends = Some((at, reason));
+                }
+            }
+            None => {}
+        }
+    }
+    listing.names = names;
+    Ok(Some(listing))
+}
+
+/// Removes what is of no use beside a tombstone. The record first, so that no death on the way gives it back what it had lost.
+fn clear(dir: &Path, listing: &Listing) -> std::io::Result<()> {
+    disk::remove(&dir.join("record"))?;
+    let rest = |name: &&String| matches!(word(name), Some(Word::Ends(..) | Word::Seen(_)));
+    listing.names.iter().filter(rest).try_for_each(|name| disk::remove(&dir.join(name)))
+}
+
+fn unreadable() -> Fault {
+    Fault::Odd(wire::Unreadable.to_string())
+}
+
+fn unsettled() -> Fault {
+    Fault::Odd("a session changed again and again while it was looked at".into())
+}
