@@ -1,8 +1,11 @@
 //! The stores that `SessionClusterStore` can name: the one list of their words, and how a store is made of them.
 
+use super::SessionCluster;
 use super::cluster::secret;
+use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::threads;
+use crate::store::l2::files::{FilesBackend, FilesConfig};
 use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
 use crate::store::l2::workers::Spawn;
 use crate::store::l2::{Backend, Draining};
@@ -10,14 +13,15 @@ use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT or unix:/PATH";
+const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PATH or file:/DIRECTORY";
 
 /// The word between the words of a store and those of the store before it.
 const FALLBACK: &str = "fallback";
 
 /// A store, as it was described.
 enum Spec {
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
+    Files(FilesConfig),
 }
 
 type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<String>, String>;
@@ -61,14 +65,22 @@ fn spec(words: &[&str], read_secret: ReadSecret<'_>) -> Result<Spec, String> {
     let first = words.first().ok_or_else(|| format!("no store is named: write {FORMS}"))?;
     let scheme = first.split(':').next().unwrap_or_default();
     match scheme {
-        "redis" | "rediss" | "unix" => RedisConfig::parse(words, read_secret).map(Spec::Redis),
+        "file" => FilesConfig::parse(words).map(Spec::Files),
+        "redis" | "rediss" | "unix" => RedisConfig::parse(words, read_secret).map(Box::new).map(Spec::Redis),
         // It may hold a password, so it is not repeated.
         _ => Err(format!("the address is of no known form: write {FORMS}")),
     }
 }
 
-fn make(_main: Server<'_>, spec: &Spec) -> Result<Arc<dyn Backend>, String> {
+fn make(main: Server<'_>, spec: &Spec) -> Result<Arc<dyn Backend>, String> {
     Ok(match spec {
+        Spec::Files(config) => {
+            let files = FilesBackend::new(config, Arc::new(HttpdThreads));
+            if let Some(advice) = files.advice() {
+                http_log::server::<SessionCluster>(main, Level::Warning, || format!("SC0125: {advice}"));
+            }
+            Arc::new(files)
+        }
         Spec::Redis(config) => Arc::new(RedisBackend::new(config)?),
     })
 }

@@ -258,11 +258,11 @@ impl Log for FilesLog {
         let leave_word = self.word.as_ref().is_none_or(is_old);
         let pulse = self.shared.run(within, move |store| {
             store.is_there()?;
-            *store.clock.lock() = None;
-            let now = store.now()?;
             if leave_word {
                 store.leave_word(&word)?;
             }
+            *store.clock.lock() = None;
+            let now = store.now()?;
             let at = |major| Position { major, minor: 0 };
             let trimmed = store.trimmed().map_err(fault("the log cannot be read"))?;
             Ok(Pulse { now, identity: store.identity()?, trimmed: at(trimmed), last: at(store.last()?) })
