@@ -19,4 +19,5 @@ mod cluster {
     mod nodes;
     mod outage;
     mod scopes;
+    mod sticky;
 }

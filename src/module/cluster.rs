@@ -129,7 +129,9 @@ fn number(name: &str) -> u16 {
 /// Tells the settings that all nodes must share from others: twelve hex digits.
 fn fingerprint(spec: &ClusterSpec, hosts: &[(Server<'_>, &ServerConfig)]) -> String {
     let realm = |(server, config): &(Server<'_>, &ServerConfig)| {
-        format!("{} {:?} {:?}", config.realm_name(*server), config.policy(), config.cookie.get())
+        // Each node has a route of its own.
+        let cookie = config.cookie().map(|cookie| cookie.common());
+        format!("{} {:?} {:?}", config.realm_name(*server), config.policy(), cookie)
     };
     let mut realms: Vec<String> = hosts.iter().map(realm).collect();
     realms.sort();

@@ -6,7 +6,7 @@ use super::runtime::VirtualHost;
 use crate::ffi::http_config::{Config, Setting};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_auth::AuthnProvider;
-use crate::session::cookie::CookieSpec;
+use crate::session::cookie::{CookieError, CookieSpec};
 use crate::session::policy::Policy;
 use crate::session::redirect::ReturnTo;
 use crate::store::throttle::Limit;
@@ -87,6 +87,14 @@ impl ServerConfig {
             lifetime: self.lifetime.get().copied().unwrap_or(default.lifetime),
             grace: self.grace.get().copied().unwrap_or(default.grace),
         }
+    }
+
+    /// The cookie of the virtual host.
+    ///
+    /// # Errors
+    /// When the default cookie cannot be made, which does not happen.
+    pub fn cookie(&self) -> Result<CookieSpec, CookieError> {
+        self.cookie.get().map_or_else(|| CookieSpec::new("SCID"), |cookie| Ok(cookie.clone()))
     }
 
     /// The name of its realm.

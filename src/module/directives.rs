@@ -82,8 +82,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
     Directive {
         name: c"SessionClusterCookie",
         scope: Scope::VirtualHost,
-        arity: (1, 5),
-        help: c"NAME [Path=/...] [Domain=...] [SameSite=Strict|Lax|None] [Secure]: the session cookie; default: SCID",
+        arity: (1, 6),
+        help: c"NAME [Path=/...] [Domain=...] [SameSite=Strict|Lax|None] [Secure] [Route=NODE]: the session cookie; default: SCID",
         set: set_cookie,
     },
     Directive {

@@ -27,6 +27,7 @@ mod refusal;
 mod rights;
 mod runtime;
 mod status;
+mod sticky;
 mod template;
 mod visit;
 mod vouched;
@@ -67,6 +68,7 @@ impl Module for SessionCluster {
         hooks.authz::<authz::Recent>();
         hooks.expr::<expr::SessionFunction>();
         hooks.gate::<backend::Backend>();
+        hooks.gate::<sticky::Sticky>();
         hooks.status::<status::Section>();
     }
 }

@@ -84,10 +84,7 @@ impl VirtualHost {
     ) -> Result<Self, String> {
         let policy = config.policy();
         let patience = config.cluster.timeout();
-        let cookie = match config.cookie.get() {
-            Some(cookie) => cookie.clone(),
-            None => CookieSpec::new("SCID").map_err(|e| e.to_string())?,
-        };
+        let cookie = config.cookie().map_err(|e| e.to_string())?;
         let name = config.realm_name(server);
         let realm = Realm::new(&name);
         Ok(VirtualHost { store, throttle, ledger, patience, name, realm, policy, cookie })

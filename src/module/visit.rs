@@ -31,8 +31,8 @@ use std::sync::Arc;
 /// What is known of a visit so far.
 pub struct Visit {
     https: bool,
-    /// The ids that the cookies hold.
-    ids: ArrayVec<SessionId, MAX_CANDIDATES>,
+    /// What the cookies hold.
+    shown: ArrayVec<Shown, MAX_CANDIDATES>,
     /// The session that the request before it on the same connection had, if it shows the same cookie and no other.
     remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
@@ -43,6 +43,15 @@ pub struct Visit {
     budget: Budget,
     /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
     stamp: Cell<Timestamp>,
+    /// Whether our cookie was set in it.
+    answered: Cell<bool>,
+}
+
+/// What one of our cookies says.
+struct Shown {
+    id: SessionId,
+    /// Whether it leads to this node, as far as it has to.
+    leads_here: bool,
 }
 
 /// The session of a visit.
@@ -72,23 +81,27 @@ impl Visit {
     fn take(r: Request<'_>, host: &VirtualHost) -> Visit {
         let mut visit = Visit {
             https: r.is_https(),
-            ids: ArrayVec::new(),
+            shown: ArrayVec::new(),
             remembered: None,
             known: RefCell::new(None),
             notes: Notes::default(),
             budget: host.budget(),
             stamp: Cell::new(host.store().birth_stamp()),
+            answered: Cell::new(false),
         };
         if let Some(header) = r.headers_in().get(c"Cookie") {
-            let mut cookies = host.cookie().find(visit.https, header);
-            if let (Some(cookie), None) = (cookies.next(), cookies.next()) {
-                visit.remembered = kept_with_connection::<SessionCluster>(r).recall(host, cookie);
-            }
-            match &visit.remembered {
-                Some(session) => visit.ids.push(session.id().clone()),
-                None => {
-                    let cookies = host.cookie().find(visit.https, header);
-                    visit.ids.extend(cookies.filter_map(SessionId::from_cookie_value));
+            let cookies = host.cookie().find(visit.https, header);
+            let mut both = cookies.clone();
+            if let (Some(cookie), None) = (both.next(), both.next())
+                && let Some(session) = kept_with_connection::<SessionCluster>(r).recall(host, cookie)
+            {
+                visit.show(host, cookie, session.id().clone());
+                visit.remembered = Some(session);
+            } else {
+                for cookie in cookies {
+                    if let Some(id) = SessionId::from_cookie_value(cookie) {
+                        visit.show(host, cookie, id);
+                    }
                 }
             }
             match host.cookie().strip(header) {
@@ -98,6 +111,10 @@ impl Visit {
             }
         }
         visit
+    }
+
+    fn show(&mut self, host: &VirtualHost, cookie: &[u8], id: SessionId) {
+        self.shown.push(Shown { id, leads_here: host.cookie().leads_here(cookie) });
     }
 
     /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
@@ -116,11 +133,11 @@ impl Visit {
             return known;
         }
         let mut known = Known::Absent(None);
-        for id in &self.ids {
+        for Shown { id, .. } in &self.shown {
             match sessions.resume(id, now) {
                 Ok(Resumed::Found { session, seen }) => {
                     self.notes.see(seen);
-                    if self.ids.len() == 1 {
+                    if self.shown.len() == 1 {
                         kept_with_connection::<SessionCluster>(r).remember(host, &session);
                     }
                     known = Known::Found(session);
@@ -246,7 +263,7 @@ impl Visit {
         }
         answer::alarm_if_evicting(r, host.store().table(), &begun);
         let Begun { session, .. } = begun;
-        self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
+        self.give_cookie(r, host, &session);
         *self.known.borrow_mut() = Some(Known::Found(Arc::new(session)));
         Ok(true)
     }
@@ -286,7 +303,7 @@ impl Visit {
         if let Known::Found(session) = self.session(r, host) {
             sessions.end(&session, reason, now)?;
         }
-        for id in &self.ids {
+        for Shown { id, .. } in &self.shown {
             if let Resumed::Found { session, .. } = sessions.resume(id, now)? {
                 sessions.end(&session, reason, now)?;
             }
@@ -294,6 +311,27 @@ impl Visit {
         mod_session::forget(r);
         *self.known.borrow_mut() = Some(Known::Absent(Some(reason)));
         Ok(())
+    }
+
+    /// Whether a cookie leads to another node, and none was set in this visit.
+    pub(super) fn has_strayed(&self) -> bool {
+        !self.answered.get() && self.shown.iter().any(|shown| !shown.leads_here)
+    }
+
+    /// Has the balancer give this browser to this node from now on, if its cookie leads elsewhere: the same session, with
+    /// our route. Not where the session is about to end. Its successor's cookie may be on its way to the browser already,
+    /// and must not be overwritten.
+    pub(super) fn lead_here(&self, r: Request<'_>, host: &VirtualHost) {
+        let Some(session) = self.known_session().filter(|_| self.has_strayed()) else { return };
+        // A browser may show one id twice, by cookies for different paths. One that leads here is enough.
+        let leads = self.shown.iter().any(|shown| shown.leads_here && shown.id == *session.id());
+        if !leads && host.sessions(&self.budget).goes_on(&session, Visit::now(host)) {
+            self.give_cookie(r, host, &session);
+        }
+    }
+
+    fn give_cookie(&self, r: Request<'_>, host: &VirtualHost, session: &Session) {
+        self.set_cookie(r, host, &host.cookie().set(self.https, &session.id().to_text()));
     }
 
     /// Sets our cookie in the answer, in place of one that was set earlier in this visit. `err_headers_out` is sent
@@ -313,6 +351,7 @@ impl Visit {
         }
         r.err_headers_out().add(c"Set-Cookie", cookie);
         r.err_headers_out().set(c"Cache-Control", "no-store");
+        self.answered.set(true);
     }
 }
 

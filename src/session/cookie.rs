@@ -5,6 +5,9 @@
 //! only this host set. The page path, [`CookieSpec::find`], neither allocates nor copies.
 
 mod pairs;
+mod route;
+
+pub use route::Route;
 
 use pairs::{Pair, is_ows, is_separator, pairs};
 use std::array;
@@ -44,6 +47,7 @@ pub struct CookieSpec {
     same_site: SameSite,
     /// `Secure` on plain HTTP too, because a proxy in front ends TLS.
     always_secure: bool,
+    route: Option<Route>,
 }
 
 impl CookieSpec {
@@ -74,11 +78,13 @@ impl CookieSpec {
             domain: None,
             same_site: SameSite::Lax,
             always_secure: false,
+            route: None,
         })
     }
 
     /// The same cookie with these attributes, each written as in a `Set-Cookie` header: `Path=/app`,
-    /// `Domain=example.com`, `SameSite=Strict`, `Secure`. Names and keywords in any case, each at most once.
+    /// `Domain=example.com`, `SameSite=Strict`, `Secure`; and `Route=web1`, which goes into the value. Names and keywords
+    /// in any case, each at most once.
     ///
     /// # Errors
     /// The first attribute that cannot stand, with what to write instead.
@@ -95,6 +101,7 @@ impl CookieSpec {
                 ("domain", Some(domain)) => self.domain = Some(parse_domain(domain)?),
                 ("samesite", Some(keyword)) => self.same_site = parse_same_site(keyword)?,
                 ("secure", None) => self.always_secure = true,
+                ("route", Some(route)) => self.route = Some(Route::new(route)?),
                 ("httponly", _) => return Err(CookieError::HttpOnly),
                 ("max-age" | "expires", _) => return Err(CookieError::Age),
                 _ => return Err(CookieError::Unknown((*attribute).to_owned())),
@@ -120,6 +127,18 @@ impl CookieSpec {
         } else {
             &self.secure_prefixed
         }
+    }
+
+    /// The same cookie without what is a single node's own: what all nodes of a cluster must agree upon.
+    #[must_use]
+    pub fn common(&self) -> Self {
+        CookieSpec { route: None, ..self.clone() }
+    }
+
+    /// Whether a balancer that goes by the cookie's `value` comes to this node; always, where no route was given.
+    #[must_use]
+    pub fn leads_here(&self, value: &[u8]) -> bool {
+        self.route.as_ref().is_none_or(|route| route.is_in(value))
     }
 
     /// The values of the cookies of exactly [`CookieSpec::name`] in a `Cookie` header, in its order, at most
@@ -172,12 +191,15 @@ impl CookieSpec {
         }
     }
 
-    /// The `Set-Cookie` header that gives the cookie `value`, until the browser is closed. The value must be made
-    /// of RFC 6265 cookie octets, as a written session id is.
+    /// The `Set-Cookie` header that gives the cookie `value`, with the route behind it, until the browser is closed.
+    /// The value must be made of RFC 6265 cookie octets other than `.`, as a written session id is.
     #[must_use]
     pub fn set(&self, https: bool, value: &str) -> String {
-        debug_assert!(value.bytes().all(is_cookie_octet));
-        self.written(https, value)
+        debug_assert!(value.bytes().all(|byte| is_cookie_octet(byte) && byte != b'.'));
+        match &self.route {
+            Some(route) => self.written(https, &format!("{value}.{}", route.as_str())),
+            None => self.written(https, value),
+        }
     }
 
     /// The `Set-Cookie` header that makes the browser forget the cookie.
@@ -262,11 +284,16 @@ pub enum CookieError {
     /// The server ends sessions, not the cookie.
     #[error("the server ends sessions, not the cookie: use SessionClusterLifetime instead")]
     Age,
+    /// The route is none.
+    #[error("{0:?} is no route: write 1 to 32 letters, digits, - or _, such as Route=web1")]
+    Route(String),
     /// An attribute twice.
     #[error("{0:?} sets an attribute that was set already: write each once")]
     Twice(String),
     /// Not an attribute.
-    #[error("{0:?} is no cookie attribute: write Path=/..., Domain=..., SameSite=Strict|Lax|None or Secure")]
+    #[error(
+        "{0:?} is no cookie attribute: write Path=/..., Domain=..., SameSite=Strict|Lax|None, Secure or Route=..."
+    )]
     Unknown(String),
 }
 
@@ -385,7 +412,8 @@ mod tests {
         assert!(advice(&["HttpOnly"]).contains("leave it out"));
         assert!(advice(&["Max-Age=60"]).contains("SessionClusterLifetime"));
         assert!(advice(&["Path=/a", "path=/b"]).contains("each once"));
-        for unknown in ["Path", "Secure=1", "Domian=a.b", ""] {
+        assert!(advice(&["Route=a", "ROUTE=b"]).contains("each once"));
+        for unknown in ["Path", "Secure=1", "Domian=a.b", "Route", ""] {
             assert_eq!(with(&[unknown]), Err(CookieError::Unknown(unknown.into())));
         }
     }
@@ -454,7 +482,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_set_is_found_among_other_cookies(
-            value in "[A-Za-z0-9_.-]{1,60}", https: bool, before in "(a=[a-z\"]{0,9}; ){0,3}", after in "(; b=[a-z]{0,9}){0,3}",
+            value in "[A-Za-z0-9_-]{1,60}", https: bool, before in "(a=[a-z\"]{0,9}; ){0,3}", after in "(; b=[a-z]{0,9}){0,3}",
         ) {
             let set = scid().set(https, &value);
             let sent = set.split(';').next().unwrap();

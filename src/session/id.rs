@@ -24,14 +24,17 @@ impl SessionId {
         Ok(id)
     }
 
-    /// Reads a cookie value: the written id, and after a `.` perhaps a route mark, which is ignored here.
-    /// `None` for anything that [`SessionId::to_text`] would not have written.
+    /// Where in a cookie value a written id may stand: all of it, or what is before a `.` and a route, which may be any.
+    #[must_use]
+    pub fn text_in(value: &[u8]) -> Option<&[u8]> {
+        let (text, rest) = value.split_at_checked(Self::TEXT_LEN)?;
+        (rest.is_empty() || rest.starts_with(b".")).then_some(text)
+    }
+
+    /// Reads a cookie value, with a route or without. `None` for anything but an id that [`SessionId::to_text`] wrote.
     #[must_use]
     pub fn from_cookie_value(value: &[u8]) -> Option<Self> {
-        let (text, rest) = value.split_at_checked(Self::TEXT_LEN)?;
-        if !(rest.is_empty() || rest.starts_with(b".")) {
-            return None;
-        }
+        let text = Self::text_in(value)?;
         let mut id = SessionId([0; Self::LEN]);
         let decoded = BASE64URL_NOPAD.decode_mut(text, &mut id.0).ok()?;
         (decoded == Self::LEN).then_some(id)

@@ -9,7 +9,7 @@ use super::rights::Rights;
 use super::scope::{Effect, Scope};
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
-use crate::store::l1::{Slot, TableError, WriteLock};
+use crate::store::l1::{Lookup, Slot, TableError, WriteLock};
 use crate::store::l2::Facts;
 use crate::store::record::Record;
 use crate::store::tiers::{Budget, Fetched, Loaded, Store, StoreError};
@@ -203,6 +203,18 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             self.store.table().touch(slot, now);
         }
         lives.then_some(last_seen)
+    }
+
+    /// Whether a session that was resumed a moment ago goes on, and is not about to end because another took its place, as
+    /// far as the table knows. One that it has no room for was asked of the store.
+    #[must_use]
+    pub fn goes_on(&self, session: &Session, now: Timestamp) -> bool {
+        !session.superseded
+            && match self.store.table().peek(&session.key, now) {
+                Lookup::Found(found) => found.ends_as != Reason::Superseded,
+                Lookup::Absent(gone) => gone.is_none(),
+                Lookup::Torn => false,
+            }
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one

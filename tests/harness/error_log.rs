@@ -10,8 +10,12 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Secrets(Arc<Mutex<HashSet<String>>>);
 
 impl Secrets {
+    /// A cookie's value. What follows a dot is a route, and no secret.
     pub(crate) fn add(&self, value: &str) {
-        self.0.lock().unwrap().insert(value.to_owned());
+        let id = value.split('.').next().unwrap_or_default();
+        if !id.is_empty() {
+            self.0.lock().unwrap().insert(id.to_owned());
+        }
     }
 
     /// Those that occur in `text` as a word.

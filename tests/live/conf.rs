@@ -43,6 +43,8 @@ fn every_example_has_a_test_and_says_what_it_shows() {
         "51-cluster-tls.conf",
         "52-sentinel.conf",
         "53-redis-cluster.conf",
+        // In tests/cluster/sticky.rs.
+        "55-sticky.conf",
         // In tests/doors/applications.rs.
         "60-applications.conf",
     ];

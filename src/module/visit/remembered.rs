@@ -1,6 +1,7 @@
 //! The session that a connection's last request had.
 
 use super::VirtualHost;
+use crate::session::id::SessionId;
 use crate::session::realm::Realm;
 use crate::session::sessions::Session;
 use constant_time_eq::constant_time_eq;
@@ -14,24 +15,26 @@ pub struct Remembered(RefCell<Option<Memory>>);
 
 struct Memory {
     realm: Realm,
-    cookie: String,
+    /// Its id, as cookies have it.
+    id: String,
     session: Arc<Session>,
 }
 
 impl Remembered {
-    /// The session, if `cookie` is that of the last request. In constant time: other people's requests may come by the
-    /// same connection, from a proxy.
+    /// The session, if `cookie` has the id of the last request's, whatever its route. In constant time: other people's
+    /// requests may come by the same connection, from a proxy.
     pub(super) fn recall(&self, host: &VirtualHost, cookie: &[u8]) -> Option<Arc<Session>> {
         let memory = self.0.borrow();
         let memory = memory.as_ref()?;
-        let same = constant_time_eq(memory.cookie.as_bytes(), cookie) && memory.realm == *host.realm();
+        let same = constant_time_eq(memory.id.as_bytes(), SessionId::text_in(cookie)?)
+            && memory.realm == *host.realm();
         same.then(|| Arc::clone(&memory.session))
     }
 
     pub(super) fn remember(&self, host: &VirtualHost, session: &Arc<Session>) {
         *self.0.borrow_mut() = Some(Memory {
             realm: host.realm().clone(),
-            cookie: session.id().to_text(),
+            id: session.id().to_text(),
             session: Arc::clone(session),
         });
     }

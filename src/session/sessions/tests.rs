@@ -266,3 +266,19 @@ fn a_record_too_large_for_the_table_is_refused_for_good() {
         assert!(!error.is_retryable(), "{error}");
     });
 }
+
+#[test]
+fn a_session_goes_on_until_it_ends_or_another_takes_its_place() {
+    with_sessions(|sessions| {
+        let begun = |at| sessions.begin(&alice(), false, after(at)).unwrap().session;
+        let ended = begun(0);
+        assert!(sessions.goes_on(&ended, after(1)));
+        sessions.end(&ended, Reason::Logout, after(2)).unwrap();
+        assert!(!sessions.goes_on(&ended, after(2)));
+        let old = begun(3);
+        let new = sessions.supersede(&old, &alice(), after(4)).unwrap().session;
+        assert!(!sessions.goes_on(&old, after(4)), "it only answers for the grace");
+        assert!(sessions.goes_on(&new, after(4)));
+        assert!(!sessions.goes_on(&new, after(4).after(Policy::default().lifetime)));
+    });
+}
