@@ -55,7 +55,10 @@ fn users_who_share_a_connection_stay_apart(mpm: Mpm) {
     let users = ["alice", "bob"];
     let ids = users.map(|name| httpd.browser_of(name).session().to_owned());
     let mut connection = connect(&httpd);
+    // The route makes no difference, to who they are or to what is remembered.
     for i in [0, 0, 1, 0, 1, 1, 0] {
+        let routed = format!("{}.web{i}", ids[i]);
+        assert_eq!(user(&mut connection, "localhost", &routed).as_deref(), Some(users[i]));
         assert_eq!(user(&mut connection, "localhost", &ids[i]).as_deref(), Some(users[i]));
         assert_eq!(user(&mut connection, "localhost", "nobodys"), None);
     }

@@ -1,10 +1,16 @@
 //! Cookies of every kind that a stranger may send: never a server error, never a line in the log, never a session.
 
-use crate::harness::{Httpd, Mpm, Site, eventually, exchange, on_each_mpm};
+use crate::harness::{Browser, Httpd, Mpm, Site, eventually, exchange, on_each_mpm};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-on_each_mpm!(strange_cookies_are_no_sessions_and_no_news, a_living_session_is_found_among_strange_cookies);
+on_each_mpm!(
+    strange_cookies_are_no_sessions_and_no_news,
+    a_living_session_is_found_among_strange_cookies,
+    a_cookie_that_leads_elsewhere_is_led_here_once,
+);
 
 fn ask(httpd: &Httpd, path: &str, cookie: &[u8]) -> String {
     let mut request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
@@ -97,6 +103,8 @@ fn a_living_session_is_found_among_strange_cookies(mpm: Mpm) {
         format!("SCID={id}; SCID={unknown}"),
         format!("SCIDX={unknown}; SCID={id}"),
         format!("SCID={id}.node1"),
+        format!("SCID={id}."),
+        format!("SCID={id}.{}", "r".repeat(3000)),
         // Two Cookie headers.
         format!("a=b\r\nCookie: SCID={id}"),
         format!("SCID={id}\r\nCookie: a=b"),
@@ -215,4 +223,189 @@ fn an_expired_cookie_is_no_news_either() {
         browser.get("/open/page.html").expect(200);
     }
     assert_eq!(httpd.log.text(), log);
+}
+
+/// The site of node `web1`.
+fn web1(mpm: Mpm) -> Site {
+    Site::new(mpm).conf("SessionClusterCookie SCID Route=web1 SameSite=Strict")
+}
+
+/// The same browser as after a stay at another node; `route` with its dot.
+fn stray(browser: &Browser, route: &str) -> Browser {
+    let mut stray = browser.clone();
+    let id = stray.session().split('.').next().unwrap().to_owned();
+    stray.cookies.insert("SCID".into(), format!("{id}{route}"));
+    stray
+}
+
+fn a_cookie_that_leads_elsewhere_is_led_here_once(mpm: Mpm) {
+    let httpd = web1(mpm).start();
+    let mut browser = httpd.browser();
+    let given = browser.login("alice").header("Set-Cookie").unwrap().to_owned();
+    assert!(given.contains(".web1; Path=/; HttpOnly; SameSite=Strict"), "{given}");
+    for route in ["", ".", ".web2", ".web", ".web11", ".web1.web1", ".WEB1"] {
+        let mut stray = stray(&browser, route);
+        // Where nobody asks for the session, nobody looks at it.
+        assert_eq!(stray.get("/open/page.html").expect(200).header("Set-Cookie"), None);
+        let page = stray.get("/app/page.html").expect(200);
+        assert_eq!(page.user(), Some("alice"));
+        assert_eq!(page.header("Set-Cookie"), Some(given.as_str()), "{route:?}");
+        assert_eq!(page.header("Cache-Control"), Some("no-store"));
+        let page = stray.get("/app/page.html").expect(200);
+        assert_eq!((page.header("Set-Cookie"), page.header("Cache-Control")), (None, Some("private")));
+    }
+    // A handler that looks at the session by itself; one cookie, whatever else it does.
+    let page = stray(&browser, ".web2").get("/whoami").expect(200);
+    assert_eq!(page.header("Set-Cookie"), Some(given.as_str()));
+    assert_eq!(page.header("Cache-Control"), Some("no-store"));
+    let head = stray(&browser, ".web2").send("HEAD", "/app/page.html", &[], "").unwrap().expect(200);
+    assert_eq!((head.header("Set-Cookie"), head.body.as_str()), (Some(given.as_str()), ""));
+    // Cached by the browser, and still what it was.
+    let page = browser.get("/app/page.html");
+    let known = [("If-None-Match", page.header("ETag").unwrap())];
+    let page = stray(&browser, ".web2").get_with("/app/page.html", &known).expect(304);
+    assert_eq!(page.header("Set-Cookie"), Some(given.as_str()));
+}
+
+#[test]
+fn a_login_and_a_logout_go_before_the_route() {
+    let httpd = web1(Mpm::Event).start();
+    let browser = httpd.browser_of("alice");
+    let mut relogin = stray(&browser, ".web2");
+    let set = relogin.login("bob").header("Set-Cookie").unwrap().to_owned();
+    assert!(set.contains(".web1;") && !set.contains(browser.session()), "{set}");
+    let mut leaver = stray(&relogin, ".web2");
+    let set = leaver.post("/logout", &[]).expect(200).header("Set-Cookie").unwrap().to_owned();
+    assert!(set.starts_with("SCID=; ") && set.contains("Max-Age=0"), "{set}");
+    // What is over is led nowhere.
+    let page = stray(&relogin, ".web2").get("/app/page.html");
+    assert!(page.is_refused() && page.header("Set-Cookie").is_none(), "{page:?}");
+}
+
+#[test]
+fn error_pages_and_included_pages_lead_here_once() {
+    let httpd = web1(Mpm::Event)
+        .load(&["include", "filter"])
+        .conf("<Location />\nOptions +Includes\n</Location>\nAddOutputFilter INCLUDES .shtml")
+        .conf("<Location /app/own>\nErrorDocument 404 /app/sorry.html\n</Location>")
+        .conf("<Location /app/closed>\nAuthzSendForbiddenOnFailure On\nRequire user carol\n</Location>")
+        .file("htdocs/app/sorry.html", "sorry\n")
+        .file(
+            "htdocs/app/all.shtml",
+            "<!--#include virtual=\"/app/page.html\" -->[<!--#include virtual=\"/whoami\" -->]\n",
+        )
+        .start();
+    httpd.log.allow("AH01631"); // httpd's word for a refusal
+    let browser = httpd.browser_of("alice");
+    let ours = format!("SCID={}; Path=/; HttpOnly; SameSite=Strict", browser.session());
+    for (path, status, part) in [
+        ("/app/none.html", 404, "Not Found"),
+        ("/app/own/none.html", 404, "sorry"),
+        ("/app/closed/page.html", 403, "Forbidden"),
+        ("/app/all.shtml", 200, "alice"),
+        ("/app/", 200, "app/index"),
+    ] {
+        let mut stray = stray(&browser, ".web2");
+        let page = stray.get(path).expect(status);
+        assert!(page.body.contains(part), "{page:?}");
+        assert_eq!(page.header("Set-Cookie"), Some(ours.as_str()), "{path}");
+        // Error pages say beside it what the page would have said.
+        assert!(page.all("Cache-Control").contains(&"no-store"), "{page:?}");
+        assert_eq!(stray.get(path).expect(status).header("Set-Cookie"), None, "{path}");
+    }
+}
+
+#[test]
+fn a_superseded_session_is_never_led_here() {
+    let httpd = web1(Mpm::Event)
+        .conf("<Location /login>\nSessionClusterAttribute role \"tutor\"\n</Location>")
+        .conf("<Location /app/fresh>\nSessionClusterRightsAge 300ms\n</Location>")
+        .file("htdocs/app/fresh/page.html", "fresh\n")
+        .start();
+    let browser = httpd.browser_of("alice");
+    std::thread::sleep(Duration::from_millis(400));
+    let mut first = stray(&browser, ".web2");
+    let page = first.get("/app/fresh/page.html").expect(200);
+    // The rights are evaluated anew: another session, and its cookie leads here.
+    let set = page.header("Set-Cookie").unwrap();
+    assert!(set.contains(".web1;") && first.session() != browser.session(), "{set}");
+    // A request that was on its way with the old cookie: that must not come back in the place of the new one.
+    for path in ["/app/page.html", "/app/fresh/page.html", "/whoami"] {
+        let page = stray(&browser, ".web2").get(path).expect(200);
+        assert_eq!(page.header("Set-Cookie"), None, "{path}");
+    }
+    assert_eq!(first.get("/app/page.html").expect(200).header("Set-Cookie"), None);
+}
+
+#[test]
+fn a_session_that_is_superseded_while_a_page_is_made_is_not_led_here() {
+    let mpm = Mpm::Event;
+    let httpd = web1(mpm)
+        .load(&[mpm.cgi_module()])
+        .conf("<Location /login>\nSessionClusterAttribute role \"tutor\"\n</Location>")
+        .conf("<Location /app/fresh>\nSessionClusterRightsAge 300ms\n</Location>")
+        .conf("<Location /app/slow>\nSetHandler cgi-script\nOptions +ExecCGI\n</Location>")
+        .file("htdocs/app/fresh/page.html", "fresh\n")
+        .file("htdocs/app/slow/page", SLOW)
+        .start();
+    let browser = httpd.browser_of("alice");
+    std::thread::sleep(Duration::from_millis(400));
+    // Where a program may write that runs as httpd's user.
+    let signals = httpd.path("signals");
+    std::fs::create_dir(&signals).unwrap();
+    std::fs::set_permissions(&signals, Permissions::from_mode(0o777)).unwrap();
+    let go = signals.join("go");
+    let ask_slowly = || {
+        let mut slow = stray(&browser, ".web2");
+        let begun = signals.join("begun");
+        let query = format!("/app/slow/page?{}", signals.display());
+        let answer = std::thread::spawn(move || slow.get(&query));
+        eventually("the program to begin", Duration::from_secs(10), || std::fs::remove_file(&begun).ok());
+        answer
+    };
+    let undisturbed = ask_slowly();
+    std::fs::write(&go, "").unwrap();
+    assert!(undisturbed.join().unwrap().expect(200).header("Set-Cookie").unwrap().contains(".web1;"));
+    std::fs::remove_file(&go).unwrap();
+
+    let overtaken = ask_slowly();
+    stray(&browser, ".web2").get("/app/fresh/page.html").expect(200).header("Set-Cookie").unwrap();
+    std::fs::write(&go, "").unwrap();
+    let page = overtaken.join().unwrap().expect(200);
+    assert_eq!(page.user(), Some("alice"), "it still answers for the grace");
+    assert_eq!(page.header("Set-Cookie"), None);
+}
+
+/// Says that it has begun, and answers when it is told to, by files in the directory of its query.
+const SLOW: &str = "#!/bin/sh\n: >\"$QUERY_STRING/begun\"\nwhile [ ! -e \"$QUERY_STRING/go\" ]; do sleep 0.01; done\n\
+    printf 'Content-Type: text/plain\\n\\nslow\\n'\n";
+
+#[test]
+fn without_a_route_of_its_own_a_server_leaves_every_cookie_alone() {
+    let httpd = Site::new(Mpm::Event).start();
+    let browser = httpd.browser_of("alice");
+    assert_eq!(browser.session().len(), 43);
+    for route in ["", ".web1", ".web2", "."] {
+        let page = stray(&browser, route).get("/app/page.html").expect(200);
+        assert_eq!((page.user(), page.header("Set-Cookie")), (Some("alice"), None), "{route:?}");
+        assert_eq!(page.header("Cache-Control"), Some("private"));
+    }
+}
+
+#[test]
+fn one_of_two_cookies_that_leads_here_is_enough() {
+    let httpd = web1(Mpm::Event).start();
+    let browser = httpd.browser_of("alice");
+    let id = browser.session().split('.').next().unwrap();
+    let unknown = "A".repeat(43);
+    for (cookies, led) in [
+        (format!("SCID={id}; SCID={id}.web1"), false),
+        (format!("SCID={id}.web1; SCID={unknown}.web2"), false),
+        (format!("SCID={id}.web2; SCID={unknown}.web1"), true),
+        (format!("SCID={id}.web2; SCID={id}"), true),
+    ] {
+        let answer = ask(&httpd, "/app/page.html", cookies.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{cookies}: {answer}");
+        assert_eq!(answer.contains("Set-Cookie: "), led, "{cookies}: {answer}");
+    }
 }

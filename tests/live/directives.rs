@@ -60,7 +60,7 @@ fn times_are_times_and_not_nothing() {
 #[test]
 fn cookie_names_and_attributes_are_checked() {
     accepts("SessionClusterCookie MYID");
-    accepts("SessionClusterCookie MYID Path=/app Domain=example.com SameSite=Strict Secure");
+    accepts("SessionClusterCookie MYID Path=/app Domain=example.com SameSite=Strict Secure Route=web-1_a");
     for (arguments, wrong) in [
         ("\"MY ID\"", ""),
         ("MY=ID", ""),
@@ -70,6 +70,10 @@ fn cookie_names_and_attributes_are_checked() {
         ("MYID SameSite=Sometimes", "SameSite"),
         ("MYID Path=app", "Path"),
         ("MYID Colour=red", "Colour"),
+        ("MYID Route=", "Route=web1"),
+        ("MYID Route=web.1", "Route=web1"),
+        ("MYID \"Route=web 1\"", "Route=web1"),
+        ("MYID Route=web1 Route=web2", "Route"),
         ("MYID Domain=", "Domain"),
     ] {
         refuses(&format!("SessionClusterCookie {arguments}"), "SessionClusterCookie", &[wrong]);
