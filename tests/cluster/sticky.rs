@@ -4,9 +4,9 @@
 use super::nodes::{Nodes, figure};
 use crate::harness::redis::Redis;
 use crate::harness::{Browser, Httpd, Mpm, Page, Signal, Site, eventually};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The nodes `web1` to `web3`, and what balances them.
@@ -28,7 +28,12 @@ impl Balanced {
             Site::bare(Mpm::Event).conf(&conf).conf(&format!("Header always set X-Node web{n}")).start()
         };
         let nodes: Vec<Httpd> = (1..=3).map(node).collect();
-        let balancer = Site::bare(Mpm::Event).conf(&balancing(&nodes)).start();
+        Balanced::before(nodes, &include())
+    }
+
+    /// With a balancer as `conf` says.
+    fn before(nodes: Vec<Httpd>, conf: &str) -> Self {
+        let balancer = Site::bare(Mpm::Event).conf(&balancing(&nodes, conf)).start();
         // What mod_proxy says of nodes that are away.
         balancer.log.allow("[proxy");
         Balanced { balancer, nodes }
@@ -83,12 +88,22 @@ impl Balanced {
     }
 }
 
-fn include() -> String {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("httpd-conf/55-sticky.conf");
-    format!("Include {}", example.display())
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("httpd-conf/55-sticky.conf")
 }
 
-fn balancing(nodes: &[Httpd]) -> String {
+fn include() -> String {
+    format!("Include {}", example().display())
+}
+
+/// The example with one thing changed.
+fn example_but(old: &str, new: &str) -> String {
+    let text = std::fs::read_to_string(example()).unwrap();
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    text.replace(old, new)
+}
+
+fn balancing(nodes: &[Httpd], conf: &str) -> String {
     let defines: String = nodes
         .iter()
         .enumerate()
@@ -97,7 +112,7 @@ fn balancing(nodes: &[Httpd]) -> String {
     // What the nodes say of their visitors comes through; the balancer has nothing to add.
     let mute: String =
         ["X-User", "X-Auth-Type", "X-Session"].map(|name| format!("Header always unset {name}\n")).concat();
-    format!("Define BALANCER\n{defines}{mute}{}", include())
+    format!("Define BALANCER\n{defines}{mute}{conf}")
 }
 
 /// The session id and the route in a browser's cookie.
@@ -193,31 +208,36 @@ fn with_a_store_nobody_notices_that_a_node_dies_and_nobody_goes_back_to_it() {
 fn a_drained_node_keeps_its_browsers_and_gets_no_new_ones() {
     let redis = Redis::start();
     let mut all = Balanced::over(Some(&redis.url()));
-    let mut browsers = all.logins(6);
+    let browsers = all.logins(6).into_iter().enumerate();
+    let mut browsers: Vec<_> = browsers.map(|(n, browser)| (format!("user{n}"), browser)).collect();
     all.drain("web2");
     for n in 0..9 {
         let mut new = all.login(&format!("user{n}"));
         assert_ne!(cookie(&new).1, "web2");
         stays(&mut new, &format!("user{n}"));
     }
-    for (n, browser) in browsers.iter_mut().enumerate() {
-        (0..3).for_each(|_| stays(browser, &format!("user{n}")));
-    }
+    browsers.iter_mut().for_each(|(user, browser)| (0..3).for_each(|_| stays(browser, user)));
     // Who logs out and in again leaves it.
-    let mut leaver = browsers.iter().find(|browser| cookie(browser).1 == "web2").unwrap().clone();
+    let there = browsers.iter().position(|(_, browser)| cookie(browser).1 == "web2").unwrap();
+    let (user, mut leaver) = browsers.remove(there);
     leaver.post("/logout", &[]).expect(200);
-    leaver.login("alice");
+    leaver.login(&user);
     assert_ne!(cookie(&leaver).1, "web2");
+    let late = all.login("alice");
+    browsers.push(("alice".into(), led_to(&late, "web2")));
     // It is stopped at last, and those who were still there go on elsewhere.
     all.node("web2").stop();
-    for (n, browser) in browsers.iter_mut().enumerate() {
-        let is_leaver =
-            cookie(browser).1 == "web2" && all.nodes[0].visit(browser).get("/app/page.html").is_refused();
-        if !is_leaver {
-            assert_eq!(browser.get("/app/page.html").expect(200).user(), Some(format!("user{n}").as_str()));
-            assert_ne!(cookie(browser).1, "web2");
-        }
+    for (user, browser) in &mut browsers {
+        assert_eq!(browser.get("/app/page.html").expect(200).user(), Some(user.as_str()));
+        assert_ne!(cookie(browser).1, "web2");
     }
+}
+
+/// A browser with the same session, at that node.
+fn led_to(browser: &Browser, route: &str) -> Browser {
+    let mut led = browser.clone();
+    led.cookies.insert("SCID".into(), format!("{}.{route}", cookie(browser).0));
+    led
 }
 
 #[test]
@@ -225,13 +245,7 @@ fn a_node_is_drained_by_a_graceful_restart_of_the_balancer_too() {
     let redis = Redis::start();
     let mut all = Balanced::over(Some(&redis.url()));
     let mut browsers = all.logins(6);
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("httpd-conf/55-sticky.conf"))
-            .unwrap();
-    let drained = text.replace("route=web2", "route=web2 status=+N");
-    assert_ne!(drained, text);
-    all.balancer.write("drained.conf", drained);
-    let conf = balancing(&all.nodes).replace(&include(), "Include drained.conf");
+    let conf = balancing(&all.nodes, &example_but("route=web2 retry", "route=web2 status=+N retry"));
     all.balancer.reconfigure(|_| Site::bare(Mpm::Event).conf(&conf));
     all.balancer.restart(Signal::Graceful);
     for n in 0..9 {
@@ -240,6 +254,34 @@ fn a_node_is_drained_by_a_graceful_restart_of_the_balancer_too() {
     for (n, browser) in browsers.iter_mut().enumerate() {
         (0..3).for_each(|_| stays(browser, &format!("user{n}")));
     }
+}
+
+#[test]
+fn a_secure_cookie_is_balanced_by_the_name_that_browsers_see() {
+    let redis = Redis::start();
+    let node = |n: usize| {
+        let conf = format!(
+            "SessionClusterCookie SCID Secure Route=web{n}\nSessionClusterStore {}\nSessionClusterRealm r\n\
+             Header always set X-Node web{n}",
+            redis.url()
+        );
+        Site::new(Mpm::Event).conf(&conf).start()
+    };
+    let nodes = (1..=3).map(node).collect();
+    let all = Balanced::before(nodes, &example_but("stickysession=SCID", "stickysession=__Host-SCID"));
+    let mut seen = BTreeSet::new();
+    for n in 0..6 {
+        let user = format!("user{n}");
+        let mut browser = all.balancer.browser_of(&user);
+        let route = browser.cookies["__Host-SCID"].split_once('.').unwrap().1.to_owned();
+        for _ in 0..6 {
+            let page = browser.get("/app/page.html").expect(200);
+            assert_eq!((page.user(), node_of(&page)), (Some(user.as_str()), route.as_str()));
+            assert_eq!(page.header("Set-Cookie"), None);
+        }
+        seen.insert(route);
+    }
+    assert!(seen.len() > 1, "all by chance at {seen:?}");
 }
 
 #[test]
