@@ -20,4 +20,5 @@ mod cluster {
     mod outage;
     mod scopes;
     mod sticky;
+    mod stores;
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const NODES: usize = 3;
+pub(super) const NODES: usize = 3;
 const THREADS: usize = 6;
 /// Those who are logged in at a time, of each thread.
 const PEOPLE: usize = 20;

@@ -15,7 +15,7 @@ pub(crate) mod redis;
 mod strace;
 
 pub(crate) use browser::{Browser, Page, exchange};
-pub(crate) use conf::Site;
+pub(crate) use conf::{Site, is_root};
 pub(crate) use httpd::{Httpd, Signal};
 pub(crate) use load::Load;
 pub(crate) use strace::Strace;
