@@ -2,6 +2,8 @@
 //! it is for.
 
 use super::nodes::Nodes;
+use super::stores::Kind;
+use super::stores::files::Directory;
 use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use crate::harness::{Httpd, Mpm, Site, eventually};
 use std::fs::{self, Permissions};
@@ -105,4 +107,24 @@ fn the_redis_cluster_example_works() {
     let servers = Cluster::start();
     // Two of them: the nodes learn where the others are.
     works(&nodes("53-redis-cluster.conf", &urls(&servers.ports()[..2]), ""));
+}
+
+#[test]
+fn the_files_example_works() {
+    let directory = Directory::new();
+    works(&nodes("56-files.conf", &directory.words(), ""));
+}
+
+#[test]
+fn the_example_of_another_store_works_and_finds_the_sessions_of_the_old_one() {
+    let (redis, directory) = (Redis::start(), Directory::new());
+    let before = nodes("56-files.conf", &directory.words(), "");
+    let browser = before.login(0, "alice");
+    let defines = format!("Define NEW_STORE {}\nDefine OLD_STORE {}", redis.url(), directory.words());
+    let after = nodes("59-change-store.conf", "-", &defines);
+    works(&after);
+    assert_eq!(after.at(1, &browser).get("/app/page.html").expect(200).user(), Some("alice"));
+    after.at(0, &browser).post("/logout", &[]).expect(200);
+    after.until_refused(1, &browser);
+    before.until_refused(0, &browser);
 }

@@ -1,6 +1,6 @@
 //! What holds for every store that nodes can share, in real httpds.
 
-mod files;
+pub(super) mod files;
 
 use super::chaos::{self, Torment};
 use super::nodes::Nodes;

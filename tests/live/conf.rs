@@ -45,6 +45,9 @@ fn every_example_has_a_test_and_says_what_it_shows() {
         "53-redis-cluster.conf",
         // In tests/cluster/sticky.rs.
         "55-sticky.conf",
+        // In tests/cluster/conf.rs.
+        "56-files.conf",
+        "59-change-store.conf",
         // In tests/doors/applications.rs.
         "60-applications.conf",
     ];

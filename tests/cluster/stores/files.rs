@@ -10,13 +10,13 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A directory in one that can be read, as that of a mount point is.
-struct Directory {
+pub(in super::super) struct Directory {
     _place: TempDir,
     root: PathBuf,
 }
 
 impl Directory {
-    fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         let place = tempfile::Builder::new().prefix("msc-store-").tempdir().unwrap();
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
         let root = place.path().join("sessions");
