@@ -163,6 +163,7 @@ mod httpd {
 
         // httpd unloads and reloads modules at each restart; cleanups of ours may still be registered then.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        println!("cargo::rustc-link-arg-examples=-Wl,-z,nodelete");
         // A process that loads the module has APR already; test binaries link it themselves.
         for tool in [apr, apu] {
             for flag in ask(&tool, &["--link-ld"]) {

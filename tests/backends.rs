@@ -14,6 +14,7 @@ mod backends {
     mod files;
     mod logs;
     mod memory;
+    mod probe;
     mod redis;
     mod redis_faults;
     mod redis_secrets;
