@@ -112,10 +112,12 @@ impl Lifecycle for Life {
     fn child_init(_server: Server<'_>, _pchild: Pool<'_>) {}
 }
 
+type Reader = Arc<Mutex<Box<dyn Log>>>;
+
 /// The store object of one client, and its readers.
 struct Client {
     backend: Arc<dyn Backend>,
-    logs: Mutex<HashMap<u64, Arc<Mutex<Box<dyn Log>>>>>,
+    logs: Mutex<HashMap<u64, Reader>>,
 }
 
 impl Drop for Client {
@@ -279,7 +281,7 @@ impl Client {
         })
     }
 
-    fn log(&self, number: u64) -> Arc<Mutex<Box<dyn Log>>> {
+    fn log(&self, number: u64) -> Reader {
         Arc::clone(self.logs.lock().get(&number).expect("a log that was opened"))
     }
 }
