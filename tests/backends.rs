@@ -10,6 +10,7 @@ mod backends {
     #[macro_use]
     mod laws;
     mod concurrent;
+    mod dbd;
     mod draining;
     mod files;
     mod logs;

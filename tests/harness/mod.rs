@@ -4,8 +4,10 @@
 
 mod browser;
 mod conf;
+// Each test binary uses its part of these three.
+#[allow(dead_code, unused_imports)]
+pub(crate) mod databases;
 mod error_log;
-// Each test binary uses its part of these two.
 #[allow(dead_code)]
 pub(crate) mod faults;
 mod httpd;

@@ -257,7 +257,7 @@ pub(crate) fn valkey() -> Option<PathBuf> {
 
 /// A port nobody listens on, not given out here before. Below those that httpds under test and outgoing connections
 /// get, so that a server that was killed finds it free again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 2_000 + u16::try_from(std::process::id() % 70).unwrap_or(0) * 100;
     loop {

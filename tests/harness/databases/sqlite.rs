@@ -1,0 +1,79 @@
+//! A file of SQLite.
+
+use super::{Database, client};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A database in a directory where everybody may write, as httpd must be able to.
+pub(crate) struct Sqlite {
+    root: TempDir,
+}
+
+impl Sqlite {
+    /// An empty one.
+    #[track_caller]
+    pub(crate) fn start() -> Sqlite {
+        Sqlite::within(&std::env::temp_dir())
+    }
+
+    /// An empty one in a directory of its own below that one.
+    #[track_caller]
+    pub(crate) fn within(directory: &Path) -> Sqlite {
+        let root = tempfile::Builder::new().prefix("msc-sqlite-").tempdir_in(directory).unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o777)).unwrap();
+        let sqlite = Sqlite { root };
+        fs::write(sqlite.file(), "").unwrap();
+        fs::set_permissions(sqlite.file(), Permissions::from_mode(0o666)).unwrap();
+        sqlite
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.root.path().join("sessions.sqlite")
+    }
+
+    fn cli(&self) -> Command {
+        let mut cli = Command::new("sqlite3");
+        cli.args(["-bail", "-batch", "-cmd", ".timeout 5000"]).arg(self.file());
+        cli
+    }
+
+    /// Another process that keeps everybody else from writing, until what is returned is dropped.
+    #[track_caller]
+    pub(crate) fn lock(&self) -> Locked {
+        use std::io::{BufRead, BufReader, Write};
+        let mut child =
+            self.cli().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sqlite3(1) is needed");
+        child.stdin.as_mut().unwrap().write_all(b"BEGIN EXCLUSIVE;\nSELECT 'locked';\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "locked");
+        Locked(child)
+    }
+}
+
+/// See [`Sqlite::lock`].
+pub(crate) struct Locked(Child);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Database for Sqlite {
+    fn driver(&self) -> &'static str {
+        "sqlite3"
+    }
+
+    fn params(&self) -> String {
+        self.file().display().to_string()
+    }
+
+    fn run(&self, sql: &str) -> Result<String, String> {
+        client(self.cli(), sql)
+    }
+}
