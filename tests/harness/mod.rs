@@ -17,6 +17,7 @@ pub(crate) mod redis;
 mod strace;
 
 pub(crate) use browser::{Browser, Page, exchange};
+#[allow(unused_imports)] // Each test binary uses its part.
 pub(crate) use conf::{Site, is_root};
 pub(crate) use httpd::{Httpd, Signal};
 pub(crate) use load::Load;
