@@ -20,4 +20,5 @@ mod backends {
     mod redis_faults;
     mod redis_secrets;
     mod store;
+    mod table;
 }
