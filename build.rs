@@ -76,6 +76,14 @@ mod httpd {
         "apr_brigade_flatten",
         "apr_brigade_length",
         "apr_bucket_eos_create",
+        "apr_dbd_error",
+        "apr_dbd_get_entry",
+        "apr_dbd_get_row",
+        "apr_dbd_name",
+        "apr_dbd_num_cols",
+        "apr_dbd_query",
+        "apr_dbd_select",
+        "apr_dynamic_fn_retrieve",
         "apr_global_mutex_child_init",
         "apr_global_mutex_mech",
         "apr_global_mutex_timedlock",
@@ -104,6 +112,7 @@ mod httpd {
     ];
 
     const TYPES: &[&str] = &[
+        "ap_dbd_t",
         "ap_form_pair_t",
         "ap_HOOK_.*_t",
         "authn_provider",

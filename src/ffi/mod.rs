@@ -16,6 +16,7 @@ pub mod http_protocol;
 pub mod http_request;
 pub mod httpd;
 pub mod mod_auth;
+pub mod mod_dbd;
 pub mod mod_session;
 pub mod shared_memory;
 pub mod strings;

@@ -12,6 +12,7 @@ mod attempt;
 mod authz;
 mod backend;
 mod cluster;
+mod databases;
 mod door;
 mod export;
 mod expr;

@@ -2,9 +2,11 @@
 
 use super::SessionCluster;
 use super::cluster::secret;
+use super::databases;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::threads;
+use crate::store::l2::dbd::DbdConfig;
 use crate::store::l2::files::{FilesBackend, FilesConfig};
 use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
 use crate::store::l2::workers::Spawn;
@@ -13,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PATH or file:/DIRECTORY";
+const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PATH, file:/DIRECTORY or dbd";
 
 /// The word between the words of a store and those of the store before it.
 const FALLBACK: &str = "fallback";
@@ -22,6 +24,7 @@ const FALLBACK: &str = "fallback";
 enum Spec {
     Redis(Box<RedisConfig>),
     Files(FilesConfig),
+    Dbd(DbdConfig),
 }
 
 type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<String>, String>;
@@ -65,6 +68,7 @@ fn spec(words: &[&str], read_secret: ReadSecret<'_>) -> Result<Spec, String> {
     let first = words.first().ok_or_else(|| format!("no store is named: write {FORMS}"))?;
     let scheme = first.split(':').next().unwrap_or_default();
     match scheme {
+        "dbd" => DbdConfig::parse(words).map(Spec::Dbd),
         "file" => FilesConfig::parse(words).map(Spec::Files),
         "redis" | "rediss" | "unix" => RedisConfig::parse(words, read_secret).map(Box::new).map(Spec::Redis),
         // It may hold a password, so it is not repeated.
@@ -82,6 +86,7 @@ fn make(main: Server<'_>, spec: &Spec) -> Result<Arc<dyn Backend>, String> {
             Arc::new(files)
         }
         Spec::Redis(config) => Arc::new(RedisBackend::new(config)?),
+        Spec::Dbd(config) => Arc::new(databases::open(main, config)?),
     })
 }
 

@@ -1,5 +1,52 @@
 //! Databases behind httpd's mod_dbd.
 
+use super::probe::{InProbe, Probe};
+use super::redis::shared;
+use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
+use std::any::Any;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+/// A probe whose stores are in that database.
+#[track_caller]
+pub(crate) fn probe(database: &dyn Database) -> Probe {
+    Probe::start(&["dbd"], |site| site.load(&["dbd"]).conf(&database.conf()))
+}
+
+/// New tables in a database that tests share.
+fn tables<D: Database + Any>(
+    database: &'static Mutex<Weak<D>>,
+    served: &'static Mutex<Weak<Probe>>,
+    start: fn() -> D,
+) -> InProbe {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let database = shared(database, start);
+    let served = shared(served, || probe(&*database));
+    let prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    database.furnish(&prefix);
+    InProbe::with_prefix(&served, &database, prefix)
+}
+
+macro_rules! in_a {
+    ($name:ident, $database:ident) => {
+        mod $name {
+            use super::*;
+
+            fn store() -> InProbe {
+                static DATABASE: Mutex<Weak<$database>> = Mutex::new(Weak::new());
+                static PROBE: Mutex<Weak<Probe>> = Mutex::new(Weak::new());
+                tables(&DATABASE, &PROBE, $database::start)
+            }
+
+            hold_to_the_laws!(store());
+        }
+    };
+}
+
+in_a!(sqlite, Sqlite);
+in_a!(mariadb, MariaDb);
+in_a!(postgres, Postgres);
+
 mod servers {
     use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
 

@@ -13,6 +13,7 @@
 //! All times are the engine's own: see [`Pulse::now`].
 
 mod breaker;
+pub mod dbd;
 mod draining;
 pub mod files;
 mod memory;
