@@ -131,13 +131,16 @@ impl<'d> Desk<'d> {
         if said == ODD {
             return Trouble::Not(Fault::Odd(said));
         }
-        match self.connection.select(&self.sql.version()) {
-            // A deadlock, a key that somebody else was quicker to insert, ...
-            Ok(rows) if !rows.is_empty() && self.sql.dialect != Dialect::Sqlite => {
-                Trouble::Again(Fault::Odd(said))
-            }
+        // SQLite's driver takes it for an error once that a table was made since the last time.
+        let version = self.sql.version();
+        let state = self.connection.select(&version).or_else(|_| self.connection.select(&version));
+        match state {
             // Its file is locked, or cannot be written.
-            Ok(rows) if !rows.is_empty() => Trouble::Again(Fault::Down(said)),
+            Ok(rows) if !rows.is_empty() && self.sql.dialect == Dialect::Sqlite => {
+                Trouble::Again(Fault::Down(said))
+            }
+            // A deadlock, a key that somebody else was quicker to insert, ...
+            Ok(rows) if !rows.is_empty() => Trouble::Again(Fault::Odd(said)),
             Ok(_) => {
                 Trouble::Not(Fault::Down(self.no_tables(&format!("{}_state is empty", self.sql.prefix))))
             }
