@@ -5,7 +5,7 @@ use super::redis::shared;
 use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Mutex, Weak};
 
 /// A probe whose stores are in that database.
 #[track_caller]
