@@ -1,5 +1,6 @@
 //! What holds for every store that nodes can share, in real httpds.
 
+pub(super) mod databases;
 pub(super) mod files;
 
 use super::chaos::{self, Torment};
@@ -40,7 +41,7 @@ macro_rules! hold_to_the_laws_of_a_cluster {
     ($begin:expr; $($law:ident),+) => {$(
         #[test]
         fn $law() {
-            super::$law(&$begin);
+            crate::cluster::stores::$law(&$begin);
         }
     )+};
 }

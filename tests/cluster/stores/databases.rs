@@ -1,0 +1,102 @@
+//! Databases that the nodes share, by mod_dbd.
+
+use super::super::chaos::Torment;
+use super::{Kind, hold_to_the_laws_of_a_cluster};
+use crate::harness::databases::{Database, Locked, MariaDb, Postgres, Server, Sqlite};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+const CONF: &str = "LoadModule dbd_module modules/mod_dbd.so";
+
+/// A server, its tables, and whether it is frozen.
+pub(in super::super) struct Served<S>(S);
+
+impl<S: Server> Served<S> {
+    pub(in super::super) fn new(server: S) -> Self {
+        server.furnish("sc");
+        Served(server)
+    }
+}
+
+impl<S: Server> Torment for Served<S> {
+    fn ways(&self) -> usize {
+        2
+    }
+
+    /// It does not answer, or dies and is started again.
+    fn begin(&self, way: usize) {
+        if way == 0 {
+            return self.0.freeze();
+        }
+        self.0.stop_hard();
+        std::thread::sleep(Duration::from_millis(300));
+        self.0.restart();
+    }
+
+    fn end(&self) {
+        self.0.thaw();
+    }
+}
+
+impl<S: Server> Kind for Served<S> {
+    fn words(&self) -> String {
+        "dbd".into()
+    }
+
+    fn conf(&self) -> String {
+        format!("{CONF}\n{}", self.0.conf())
+    }
+}
+
+/// A file, and who keeps it locked.
+pub(in super::super) struct File {
+    sqlite: Sqlite,
+    locked: Mutex<Option<Locked>>,
+}
+
+impl File {
+    pub(in super::super) fn new() -> Self {
+        let sqlite = Sqlite::start();
+        sqlite.furnish("sc");
+        File { sqlite, locked: Mutex::default() }
+    }
+}
+
+impl Torment for File {
+    fn ways(&self) -> usize {
+        1
+    }
+
+    fn begin(&self, _: usize) {
+        *self.locked.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.sqlite.lock());
+    }
+
+    fn end(&self) {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Kind for File {
+    fn words(&self) -> String {
+        "dbd".into()
+    }
+
+    fn conf(&self) -> String {
+        format!("{CONF}\n{}", self.sqlite.conf())
+    }
+}
+
+mod mariadb {
+    use super::*;
+    hold_to_the_laws_of_a_cluster!(Served::new(MariaDb::start()));
+}
+
+mod postgres {
+    use super::*;
+    hold_to_the_laws_of_a_cluster!(Served::new(Postgres::start()));
+}
+
+mod sqlite {
+    use super::*;
+    hold_to_the_laws_of_a_cluster!(File::new());
+}
