@@ -205,6 +205,27 @@ fn with_a_store_nobody_notices_that_a_node_dies_and_nobody_goes_back_to_it() {
 }
 
 #[test]
+fn requests_at_the_same_time_agree_on_the_session_and_then_on_a_node() {
+    let redis = Redis::start();
+    let mut all = Balanced::over(Some(&redis.url()));
+    let browser = led_to(&all.login("alice"), "web3");
+    let id = cookie(&browser).0.to_owned();
+    all.kill("web3");
+    let pages = (0..8).map(|_| {
+        let mut one = browser.clone();
+        std::thread::spawn(move || (one.get("/app/page.html").expect(200), one))
+    });
+    let pages: Vec<_> = pages.collect();
+    for page in pages {
+        let (page, mut browser) = page.join().unwrap();
+        assert_eq!(page.user(), Some("alice"));
+        // Whichever of them comes last.
+        assert_eq!(cookie(&browser), (id.as_str(), node_of(&page)));
+        (0..3).for_each(|_| stays(&mut browser, "alice"));
+    }
+}
+
+#[test]
 fn a_drained_node_keeps_its_browsers_and_gets_no_new_ones() {
     let redis = Redis::start();
     let mut all = Balanced::over(Some(&redis.url()));
