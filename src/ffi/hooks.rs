@@ -86,8 +86,9 @@ impl<'p, M: Module> Hooks<'p, M> {
         unsafe { sys::ap_hook_check_config(Some(check_config::<M, L>), no, no, order) };
         // SAFETY: as above.
         unsafe { sys::ap_hook_post_config(Some(post_config::<M, L>), no, no, order) };
+        // Threads that begin here use what other modules make in their turn, such as mod_dbd's connections.
         // SAFETY: as above.
-        unsafe { sys::ap_hook_child_init(Some(child_init::<M, L>), no, no, order) };
+        unsafe { sys::ap_hook_child_init(Some(child_init::<M, L>), no, no, Order::Last.raw()) };
     }
 
     /// When a request's headers are read.

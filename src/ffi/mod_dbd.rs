@@ -42,7 +42,7 @@ impl Connections {
         let pool = OwnPool::new()?;
         // SAFETY: a function of mod_dbd, a pool that this thread alone uses, and the server of this process.
         let raw = unsafe { (self.open)(pool.0, self.server) };
-        (!raw.is_null()).then_some(Connection { of: self, raw, _pool: pool, one_thread: PhantomData })
+        (!raw.is_null()).then(|| Connection { of: self, raw, _pool: pool, one_thread: PhantomData })
     }
 }
 

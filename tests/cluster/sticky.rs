@@ -19,15 +19,20 @@ impl Balanced {
     /// Nodes over the store at `url`, or without one.
     fn over(url: Option<&str>) -> Self {
         let store = match url {
-            Some(url) => format!("Define STORE {url}"),
+            // The example asks for nothing here; a machine that runs many tests at a time is slow to connect.
+            Some(url) => format!("Define STORE {url}\nSessionClusterStoreTimeout 400ms"),
             None => "Define ALONE".into(),
         };
         let node = |n: usize| {
             let conf = format!("Define PASSWORDS passwords\n{store}\nDefine NODE web{n}\n{}", include());
             // Which node answered, also where it answered with an error.
-            Site::bare(Mpm::Event).conf(&conf).conf(&format!("Header always set X-Node web{n}")).start()
+            let which = format!("Header always set X-Node web{n}\n{STATUS}");
+            Site::bare(Mpm::Event).conf(&conf).conf(&which).start()
         };
         let nodes: Vec<Httpd> = (1..=3).map(node).collect();
+        if url.is_some() {
+            nodes.iter().for_each(until_it_hears);
+        }
         Balanced::before(nodes, &include())
     }
 
@@ -86,6 +91,15 @@ impl Balanced {
         let page = operator.post_with("/balancer-manager", &form, &[("Referer", &referer)]).expect(200);
         assert!(page.body.contains("Init Drn"), "{page:?}");
     }
+}
+
+const STATUS: &str = "<Location /status>\nSetHandler server-status\n</Location>";
+
+/// Waits until a node hears the store.
+fn until_it_hears(node: &Httpd) {
+    eventually("a lease", Duration::from_secs(10), || {
+        figure(node, "SessionClusterLeaseMs").filter(|&left| left > 0).map(drop)
+    });
 }
 
 fn example() -> PathBuf {
@@ -195,6 +209,7 @@ fn with_a_store_nobody_notices_that_a_node_dies_and_nobody_goes_back_to_it() {
     untouched.iter_mut().for_each(|(user, _, browser)| stays(browser, user));
 
     all.node("web1").start();
+    until_it_hears(&all.nodes[0]);
     eventually("the node is given new browsers again", Duration::from_secs(20), || {
         (cookie(&all.login("bob")).1 == "web1").then_some(())
     });
@@ -283,12 +298,13 @@ fn a_secure_cookie_is_balanced_by_the_name_that_browsers_see() {
     let node = |n: usize| {
         let conf = format!(
             "SessionClusterCookie SCID Secure Route=web{n}\nSessionClusterStore {}\nSessionClusterRealm r\n\
-             Header always set X-Node web{n}",
+             SessionClusterStoreTimeout 400ms\nHeader always set X-Node web{n}\n{STATUS}",
             redis.url()
         );
         Site::new(Mpm::Event).conf(&conf).start()
     };
-    let nodes = (1..=3).map(node).collect();
+    let nodes: Vec<Httpd> = (1..=3).map(node).collect();
+    nodes.iter().for_each(until_it_hears);
     let all = Balanced::before(nodes, &example_but("stickysession=SCID", "stickysession=__Host-SCID"));
     let mut seen = BTreeSet::new();
     for n in 0..6 {

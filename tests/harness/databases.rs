@@ -10,7 +10,7 @@ mod sqlite;
 
 pub(crate) use mariadb::MariaDb;
 pub(crate) use postgres::Postgres;
-pub(crate) use sqlite::Sqlite;
+pub(crate) use sqlite::{Locked, Sqlite};
 
 use super::conf::is_root;
 use super::eventually;

@@ -39,6 +39,11 @@ impl<S: Server> Torment for Served<S> {
 }
 
 impl<S: Server> Kind for Served<S> {
+    /// That mod_dbd has no connection, and why.
+    fn noise(&self) -> &'static [&'static str] {
+        &["AH00629", "AH00632", "AH00636", "AH00639", "AH02655"]
+    }
+
     fn words(&self) -> String {
         "dbd".into()
     }
@@ -77,6 +82,11 @@ impl Torment for File {
 }
 
 impl Kind for File {
+    /// Who reads waits for nobody who writes.
+    fn is_readable(&self) -> bool {
+        true
+    }
+
     fn words(&self) -> String {
         "dbd".into()
     }
