@@ -41,7 +41,7 @@ impl<S: Server> Torment for Served<S> {
 impl<S: Server> Kind for Served<S> {
     /// That mod_dbd has no connection, and why.
     fn noise(&self) -> &'static [&'static str] {
-        &["AH00629", "AH00632", "AH00636", "AH00639", "AH02655"]
+        &["AH00629", "AH00632", "AH00633", "AH00636", "AH00639", "AH02655"]
     }
 
     fn words(&self) -> String {

@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a file says at most.
@@ -18,18 +19,14 @@ const LARGEST: u64 = 4 << 20;
 pub(super) struct Disk {
     pub(super) root: PathBuf,
     fsync: bool,
-    /// Names of temporary files, different in each process of each host.
-    tag: String,
+    /// Names of temporary files, different in each process of each host: drawn when it is first used, which is after a fork.
+    tag: OnceLock<String>,
     serial: AtomicU64,
 }
 
 impl Disk {
     pub(super) fn new(root: &Path, fsync: bool) -> Self {
-        let mut tag = [0; 8];
-        // Without a random source, two hosts might have the same; the file is then refused, as it is there.
-        let _ = getrandom::fill(&mut tag);
-        let tag = data_encoding::HEXLOWER.encode(&tag);
-        Disk { root: root.to_owned(), fsync, tag, serial: AtomicU64::new(0) }
+        Disk { root: root.to_owned(), fsync, tag: OnceLock::new(), serial: AtomicU64::new(0) }
     }
 
     /// Places a file with these contents; false when there is one of that name.
@@ -78,7 +75,7 @@ impl Disk {
 
     /// The server's clock: what it notes as the time at which a file of ours was touched.
     pub(super) fn clock(&self) -> io::Result<Timestamp> {
-        let path = self.root.join("tmp").join(format!("clock-{}", self.tag));
+        let path = self.root.join("tmp").join(format!("clock-{}", self.tag()));
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         rustix::fs::futimens(&file, &Timestamps { last_access: now, last_modification: now })?;
@@ -87,7 +84,16 @@ impl Disk {
 
     fn temporary(&self) -> PathBuf {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        self.root.join("tmp").join(format!("{}-{serial}", self.tag))
+        self.root.join("tmp").join(format!("{}-{serial}", self.tag()))
+    }
+
+    fn tag(&self) -> &str {
+        self.tag.get_or_init(|| {
+            let mut tag = [0; 8];
+            // Without a random source, two processes might have the same; a file is then refused, as it is there.
+            let _ = getrandom::fill(&mut tag);
+            data_encoding::HEXLOWER.encode(&tag)
+        })
     }
 
     fn write(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
