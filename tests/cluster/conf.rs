@@ -4,6 +4,7 @@
 use super::nodes::Nodes;
 use super::stores::Kind;
 use super::stores::files::Directory;
+use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
 use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use crate::harness::{Httpd, Mpm, Site, eventually};
 use std::fs::{self, Permissions};
@@ -113,6 +114,16 @@ fn the_redis_cluster_example_works() {
 fn the_files_example_works() {
     let directory = Directory::new();
     works(&nodes("56-files.conf", &directory.words(), ""));
+}
+
+#[test]
+fn the_database_example_works() {
+    let databases: [&dyn Database; 3] = [&MariaDb::start(), &Postgres::start(), &Sqlite::start()];
+    for database in databases {
+        database.furnish("sc");
+        let defines = format!("Define DRIVER {}\nDefine PARAMS \"{}\"", database.driver(), database.params());
+        works(&nodes("57-dbd.conf", "-", &defines));
+    }
 }
 
 #[test]
