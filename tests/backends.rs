@@ -13,6 +13,7 @@ mod backends {
     mod dbd;
     mod draining;
     mod files;
+    mod files_faults;
     mod logs;
     mod memory;
     mod probe;
