@@ -109,6 +109,7 @@ mod httpd {
         "apr_table_make",
         "apr_table_setn",
         "apr_table_unset",
+        "apr_time_now",
     ];
 
     const TYPES: &[&str] = &[
@@ -124,6 +125,7 @@ mod httpd {
         "ap_expr_(string|list)_func_t",
         "ap_filter_t",
         "ap_filter_type",
+        "ap_socache_(hints|provider_t)",
         "ap_input_mode_t",
         "cmd_parms",
         "command_rec",
@@ -140,7 +142,10 @@ mod httpd {
         "AP_EXPR_FUNC_(STRING|LIST)",
         "APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|STARTUP)",
         "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST|REALLY_LAST)",
+        "AP_SOCACHE_(FLAG_NOTMPSAFE|PROVIDER_GROUP|PROVIDER_VERSION)",
         "AP_SQ_MAIN_STATE",
+        "APR_EN(OMEM|OSPC)",
+        "APR_NOTFOUND",
         "AP_SQ_MS_CREATE_PRE_CONFIG",
         "AP_STATUS_SHORT",
         "AUTH[NZ]_PROVIDER_(GROUP|VERSION|NAME_NOTE)",

@@ -6,6 +6,7 @@
 //! C. Shared memory is handed out as `&[AtomicU64]` only.
 
 pub mod ap_expr;
+pub mod ap_socache;
 pub mod apr_pools;
 pub mod apr_tables;
 pub mod guard;

@@ -9,6 +9,7 @@
 #include "ap_expr.h"
 #include "util_filter.h"
 #include "ap_provider.h"
+#include "ap_socache.h"
 #include "util_mutex.h"
 #include "mod_auth.h"
 #include "apr_dbd.h"

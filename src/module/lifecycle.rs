@@ -5,7 +5,7 @@ use super::config::ServerConfig;
 use super::names::{self, Kind};
 use super::provider::Provider;
 use super::runtime::{self, MUTEX, VirtualHost};
-use super::{cluster, watcher};
+use super::{caches, cluster, watcher};
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks;
 use crate::ffi::http_config::{Setting, server_config};
@@ -22,6 +22,7 @@ impl hooks::Lifecycle for Lifecycle {
     fn pre_config(pconf: Pool<'_>) -> Result<(), String> {
         names::forget();
         mod_session::register::<Provider>();
+        caches::announce(pconf)?;
         GlobalMutex::register(pconf, MUTEX)
     }
 
@@ -59,6 +60,11 @@ impl hooks::Lifecycle for Lifecycle {
         if let Err(e) = host.store().table().write_lock().mutex().child_init(pchild) {
             http_log::server::<SessionCluster>(main, Level::Error, || {
                 format!("SC0116: this child cannot use the mutex, logins here will fail: {e}")
+            });
+        }
+        if let Err(e) = caches::child_init(pchild) {
+            http_log::server::<SessionCluster>(main, Level::Error, || {
+                format!("SC0126: this child cannot use the mutex of the cache that is the store: {e}")
             });
         }
         watcher::start(main, pchild, host.store());

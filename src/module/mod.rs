@@ -1,6 +1,7 @@
 //! Floor 4: what httpd calls. Thin: translate, delegate, answer. The hook table is [`SessionCluster::register`].
 #![forbid(unsafe_code)]
 
+pub mod caches;
 pub mod config;
 pub mod directives;
 pub mod stores;

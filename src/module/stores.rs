@@ -1,6 +1,7 @@
 //! The stores that `SessionClusterStore` can name: the one list of their words, and how a store is made of them.
 
 use super::SessionCluster;
+use super::caches;
 use super::cluster::secret;
 use super::databases;
 use crate::ffi::http_log::{self, Level};
@@ -9,13 +10,15 @@ use crate::ffi::threads;
 use crate::store::l2::dbd::DbdConfig;
 use crate::store::l2::files::{FilesBackend, FilesConfig};
 use crate::store::l2::redis::{RedisBackend, RedisConfig, SecretSource};
+use crate::store::l2::socache::SocacheConfig;
 use crate::store::l2::workers::Spawn;
 use crate::store::l2::{Backend, Draining};
 use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PATH, file:/DIRECTORY or dbd";
+const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PATH, file:/DIRECTORY, dbd or \
+                     socache:PROVIDER:ARGUMENTS";
 
 /// The word between the words of a store and those of the store before it.
 const FALLBACK: &str = "fallback";
@@ -25,6 +28,7 @@ enum Spec {
     Redis(Box<RedisConfig>),
     Files(FilesConfig),
     Dbd(DbdConfig),
+    Socache(SocacheConfig),
 }
 
 type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<String>, String>;
@@ -71,6 +75,7 @@ fn spec(words: &[&str], read_secret: ReadSecret<'_>) -> Result<Spec, String> {
         "dbd" => DbdConfig::parse(words).map(Spec::Dbd),
         "file" => FilesConfig::parse(words).map(Spec::Files),
         "redis" | "rediss" | "unix" => RedisConfig::parse(words, read_secret).map(Box::new).map(Spec::Redis),
+        "socache" => SocacheConfig::parse(words).map(Spec::Socache),
         // It may hold a password, so it is not repeated.
         _ => Err(format!("the address is of no known form: write {FORMS}")),
     }
@@ -87,6 +92,7 @@ fn make(main: Server<'_>, spec: &Spec) -> Result<Arc<dyn Backend>, String> {
         }
         Spec::Redis(config) => Arc::new(RedisBackend::new(config)?),
         Spec::Dbd(config) => Arc::new(databases::open(main, config)?),
+        Spec::Socache(config) => Arc::new(caches::open(main, config, Arc::new(HttpdThreads))?),
     })
 }
 

@@ -17,7 +17,7 @@ use mod_session_cluster::ffi::http_config::{
 use mod_session_cluster::ffi::http_protocol::{self, Form};
 use mod_session_cluster::ffi::httpd::{Outcome, Request, Server};
 use mod_session_cluster::ffi::sys;
-use mod_session_cluster::module::stores;
+use mod_session_cluster::module::{caches, stores};
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{Backend, Log, NodeReport, Unavailable, wire};
 use mod_session_cluster::store::record::Record;
@@ -89,9 +89,9 @@ impl Module for Probe {
 struct Life;
 
 impl Lifecycle for Life {
-    fn pre_config(_pconf: Pool<'_>) -> Result<(), String> {
+    fn pre_config(pconf: Pool<'_>) -> Result<(), String> {
         OPEN.lock().clear();
-        Ok(())
+        caches::announce(pconf)
     }
 
     fn check_config(_server: Server<'_>) -> Result<(), String> {
@@ -109,7 +109,9 @@ impl Lifecycle for Life {
         }
     }
 
-    fn child_init(_server: Server<'_>, _pchild: Pool<'_>) {}
+    fn child_init(_server: Server<'_>, pchild: Pool<'_>) {
+        caches::child_init(pchild).unwrap();
+    }
 }
 
 type Reader = Arc<Mutex<Box<dyn Log>>>;

@@ -19,6 +19,7 @@ pub mod files;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod socache;
 pub mod wire;
 pub mod workers;
 

@@ -48,6 +48,21 @@ pub fn record(record: &Record<'_>) -> Vec<u8> {
     bytes
 }
 
+/// A record that was stored before, as it stands now.
+#[must_use]
+pub fn stored_record(facts: &Facts, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(44 + payload.len());
+    bytes.extend([VERSION, RECORD, facts.ends_as.code(), 0]);
+    let idle = u64::try_from(facts.idle.as_millis()).unwrap_or(u64::MAX);
+    let [created, born, deadline, seen] =
+        [facts.created, facts.born_deadline, facts.deadline, facts.last_seen].map(Timestamp::as_millis);
+    for field in [created, born, deadline, idle, seen] {
+        bytes.extend(field.to_be_bytes());
+    }
+    bytes.extend(payload);
+    bytes
+}
+
 /// A tombstone, as stored.
 #[must_use]
 pub fn tombstone(tombstone: &Tombstone) -> Vec<u8> {
@@ -222,6 +237,15 @@ mod tests {
             ] {
                 prop_assert_eq!(read_event(&event(&written)), written);
             }
+        }
+
+        #[test]
+        fn what_was_read_can_be_written_again(ms in 0u64..1 << 48, payload in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let (key, at) = (Key::new([7; 32]), Timestamp::from_millis(ms));
+            let new = Record { key, created: AT, deadline: at, last_seen: at, idle: Duration::from_secs(1), sealed: &payload };
+            let (bytes, mut sealed) = (record(&new), Vec::new());
+            let Ok(Stored::Record(facts)) = read(&bytes, &mut sealed) else { panic!("not a record") };
+            prop_assert_eq!(stored_record(&facts, &sealed), bytes);
         }
 
         #[test]

@@ -1,0 +1,225 @@
+//! httpd's object caches: providers that modules such as mod_socache_memcache register. A cache is made when the server starts,
+//! lives as long as its configuration, and is used by all processes and threads.
+
+use super::httpd::Server;
+use super::util_mutex::{GlobalGuard, GlobalMutex, check};
+use super::{apr_pools::Pool, guard, strings, sys};
+use std::ffi::{CStr, CString, c_int, c_uint};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a cache did not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheError {
+    /// It has no room for something of that size.
+    TooLarge,
+    /// Anything else, in httpd's words.
+    Failed(String),
+}
+
+/// What a cache will be used for.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints {
+    /// Length of ids, about.
+    pub id: usize,
+    /// Size of what is stored, about.
+    pub object: usize,
+}
+
+/// How long an operation waits for a cache that serves one process at a time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Most entries are smaller than this. For others retrieving takes a second try.
+const MOSTLY: usize = 64 << 10;
+/// Nothing is larger.
+const LARGEST: usize = 8 << 20;
+/// memcached takes a longer time for a date, long gone. Less than its 30 days, for clocks that differ.
+const LONGEST_IN_MEMCACHED: Duration = Duration::from_secs(29 * 86_400);
+/// memcached's bound is 1 MiB for key and object together, unless it was started with another one.
+const LARGEST_IN_MEMCACHED: usize = (1 << 20) - 512;
+
+/// A cache.
+pub struct ObjectCache {
+    provider: *const sys::ap_socache_provider_t,
+    instance: *mut sys::ap_socache_instance_t,
+    server: *mut sys::server_rec,
+    memcached: bool,
+    lock: Option<Arc<GlobalMutex>>,
+}
+
+// SAFETY: providers are made to be used from all threads at once, or say that they are not, and then `lock` is there. What
+// the pointers point to lives as long as the configuration, which outlives whoever serves by it.
+unsafe impl Send for ObjectCache {}
+// SAFETY: as above.
+unsafe impl Sync for ObjectCache {}
+
+impl ObjectCache {
+    /// Makes a cache, for as long as the configuration lives. For post_config. `lock` is asked for where the provider is not made
+    /// for several processes.
+    ///
+    /// # Errors
+    /// When there is no such provider, or what it says.
+    pub fn open(
+        main: Server<'_>,
+        provider: &str,
+        arguments: Option<&str>,
+        name: &'static CStr,
+        hints: Hints,
+        lock: impl FnOnce() -> Result<Arc<GlobalMutex>, String>,
+    ) -> Result<Self, String> {
+        let word = CString::new(provider).map_err(|e| e.to_string())?;
+        let (group, version) =
+            (sys::AP_SOCACHE_PROVIDER_GROUP.as_ptr(), sys::AP_SOCACHE_PROVIDER_VERSION.as_ptr());
+        // SAFETY: three C strings; the answer is null or what the provider registered.
+        let table = unsafe { sys::ap_lookup_provider(group.cast(), word.as_ptr(), version.cast()) };
+        let table: *const sys::ap_socache_provider_t = table.cast_const().cast();
+        // SAFETY: null, or a provider of this group and version, which is a constant of its module.
+        let Some(functions) = (unsafe { table.as_ref() }) else {
+            return Err(format!(
+                "httpd has no cache provider '{provider}': add 'LoadModule socache_{provider}_module \
+                 modules/mod_socache_{provider}.so', or correct the name"
+            ));
+        };
+        // SAFETY: the server is live.
+        let process = unsafe { (*main.as_raw()).process };
+        // SAFETY: the process outlives its servers.
+        let pool = unsafe { (*process).pconf };
+        // SAFETY: the pool of the configuration that is being read.
+        let conf = unsafe { Pool::from_raw(pool) };
+        let arguments = arguments.map_or(ptr::null(), |text| conf.c_string(text).as_ptr());
+        let mut instance = ptr::null_mut();
+        let create = functions.create.ok_or("the provider cannot make caches")?;
+        // SAFETY: the pool is live and so is the C string in it; the result goes where `instance` is.
+        let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
+        // SAFETY: null or a C string in the pool.
+        if let Some(complaint) = unsafe { strings::text(complaint) } {
+            return Err(complaint.to_owned());
+        }
+        let hints = sys::ap_socache_hints {
+            avg_id_len: hints.id,
+            avg_obj_size: hints.object,
+            expiry_interval: 60_000_000,
+        };
+        let init = functions.init.ok_or("the provider cannot begin")?;
+        // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the cache.
+        check(unsafe { init(instance, name.as_ptr(), &raw const hints, main.as_raw(), pool) })?;
+        let lock = (functions.flags & sys::AP_SOCACHE_FLAG_NOTMPSAFE != 0).then(lock).transpose()?;
+        let (memcached, server) = (provider == "memcache", main.as_raw());
+        conf.place(Destroy { provider: table, instance, server, process: std::process::id() });
+        Ok(ObjectCache { provider: table, instance, server, memcached, lock })
+    }
+
+    /// Stores `data` over what is there, to be kept for so long, or shorter.
+    ///
+    /// # Errors
+    /// When the cache did not confirm it.
+    pub fn store(&self, id: &[u8], keep: Duration, data: &[u8]) -> Result<(), CacheError> {
+        if self.memcached && data.len() + 2 * id.len() > LARGEST_IN_MEMCACHED || data.len() > LARGEST {
+            return Err(CacheError::TooLarge);
+        }
+        let keep = if self.memcached { keep.min(LONGEST_IN_MEMCACHED) } else { keep };
+        let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX / 4);
+        let mut data = data.to_vec();
+        let store = self.functions().store.ok_or_else(missing)?;
+        let (length, size) = (length(id)?, length(&data)?);
+        let (instance, server) = (self.instance, self.server);
+        self.with_pool(|pool| {
+            // SAFETY: no arguments.
+            let expiry = unsafe { sys::apr_time_now() }.saturating_add(keep);
+            // SAFETY: the cache is live, the lock is held where it needs one, and both buffers are as long as is said.
+            unsafe { store(instance, server, id.as_ptr(), length, expiry, data.as_mut_ptr(), size, pool) }
+        })
+    }
+
+    /// What is stored under `id`. Some providers say that there is nothing also when they cannot tell.
+    ///
+    /// # Errors
+    /// When the cache says that it failed.
+    pub fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, CacheError> {
+        match self.retrieve_up_to(id, MOSTLY) {
+            Err(_) => self.retrieve_up_to(id, LARGEST),
+            found => found,
+        }
+    }
+
+    fn retrieve_up_to(&self, id: &[u8], most: usize) -> Result<Option<Vec<u8>>, CacheError> {
+        let retrieve = self.functions().retrieve.ok_or_else(missing)?;
+        let mut data: Vec<u8> = Vec::with_capacity(most);
+        let (length, mut size) = (length(id)?, c_uint::try_from(most).unwrap_or(c_uint::MAX));
+        let (instance, server, buffer) = (self.instance, self.server, data.as_mut_ptr());
+        let mut found = true;
+        self.with_pool(|pool| {
+            // SAFETY: as in `store`; the provider writes at most `size` bytes, and then how many it wrote.
+            let status =
+                unsafe { retrieve(instance, server, id.as_ptr(), length, buffer, &raw mut size, pool) };
+            found = status != sys::APR_NOTFOUND as c_int;
+            if found { status } else { 0 }
+        })?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if !found {
+            return Ok(None);
+        }
+        if size > most {
+            return Err(CacheError::Failed("the cache says that it gave more than was asked for".into()));
+        }
+        // SAFETY: the provider wrote so many bytes into the buffer, which has room for `most`.
+        unsafe { data.set_len(size) };
+        data.shrink_to_fit();
+        Ok(Some(data))
+    }
+
+    fn functions(&self) -> &sys::ap_socache_provider_t {
+        // SAFETY: a constant of the provider's module, which stays as long as the configuration.
+        unsafe { &*self.provider }
+    }
+
+    /// Calls the provider with a pool for this one call.
+    fn with_pool(&self, call: impl FnOnce(*mut sys::apr_pool_t) -> c_int) -> Result<(), CacheError> {
+        let _held: Option<GlobalGuard<'_>> =
+            self.lock.as_ref().map(|lock| lock.lock(PATIENCE)).transpose().map_err(CacheError::Failed)?;
+        let (mut pool, null) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a pool of its own, with the allocator that threads share; the result goes where `pool` is.
+        let status = unsafe { sys::apr_pool_create_ex(&raw mut pool, null, None, ptr::null_mut()) };
+        check(status).map_err(CacheError::Failed)?;
+        let status = call(pool);
+        // SAFETY: made above, and nobody keeps anything of it.
+        unsafe { sys::apr_pool_destroy(pool) };
+        if [sys::APR_ENOSPC, sys::APR_ENOMEM].contains(&(status as c_uint)) {
+            return Err(CacheError::TooLarge);
+        }
+        check(status).map_err(CacheError::Failed)
+    }
+}
+
+fn missing() -> CacheError {
+    CacheError::Failed("the provider has no such function".into())
+}
+
+fn length(bytes: &[u8]) -> Result<c_uint, CacheError> {
+    c_uint::try_from(bytes.len()).map_err(|_| CacheError::TooLarge)
+}
+
+/// Ends the cache with its configuration.
+struct Destroy {
+    provider: *const sys::ap_socache_provider_t,
+    instance: *mut sys::ap_socache_instance_t,
+    server: *mut sys::server_rec,
+    process: u32,
+}
+
+// SAFETY: used once, by the process that made it, when its configuration ends.
+unsafe impl Send for Destroy {}
+
+impl Drop for Destroy {
+    fn drop(&mut self) {
+        // A child that ends destroys its copy of the configuration, but not the cache, which others use.
+        if self.process != std::process::id() {
+            return;
+        }
+        // SAFETY: the provider's module is unloaded after its configuration is destroyed.
+        if let Some(destroy) = unsafe { (*self.provider).destroy } {
+            // SAFETY: the instance is live, and nobody uses it any more.
+            guard::quietly((), || unsafe { destroy(self.instance, self.server) });
+        }
+    }
+}

@@ -1,0 +1,159 @@
+use super::*;
+use crate::store::l2::workers::PlainThreads;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+
+/// A cache in memory that can be made to forget, or to say "not found" of everything.
+#[derive(Default)]
+struct InMemory {
+    entries: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+    dead: Mutex<bool>,
+}
+
+impl InMemory {
+    fn forget(&self, part: &str) {
+        self.entries.lock().retain(|id, _| !String::from_utf8_lossy(id).contains(part));
+    }
+}
+
+impl Cache for InMemory {
+    fn store(&self, id: &[u8], _expiry: Timestamp, data: &[u8]) -> Result<(), Fault> {
+        if *self.dead.lock() {
+            return Err(Fault::Down("dead".into()));
+        }
+        self.entries.lock().insert(id.into(), data.into());
+        Ok(())
+    }
+
+    fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.entries.lock().get(id).filter(|_| !*self.dead.lock()).cloned())
+    }
+}
+
+fn store() -> (Arc<InMemory>, SocacheBackend) {
+    let cache = Arc::new(InMemory::default());
+    let config = SocacheConfig::parse(&["socache:test"]).unwrap();
+    let backend = SocacheBackend::new(&config, Arc::clone(&cache) as Arc<dyn Cache>, Arc::new(PlainThreads));
+    (cache, backend)
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+const KEY: Key = Key::new([7; 32]);
+
+fn record() -> Record<'static> {
+    let now = now();
+    let deadline = now.after(Duration::from_secs(3600));
+    let idle = Duration::from_secs(600);
+    Record { key: KEY, created: now, deadline, last_seen: now, idle, sealed: b"payload" }
+}
+
+fn tombstone() -> Tombstone {
+    let at = now();
+    let until = at.after(Duration::from_secs(3600));
+    Tombstone { reason: Reason::Logout, node: 1, at, until, ends_line: false }
+}
+
+fn stands(backend: &SocacheBackend) -> Result<Stored, Unavailable> {
+    backend.load(&KEY, &mut Vec::new(), soon())
+}
+
+#[test]
+fn a_cache_that_finds_nothing_because_it_is_dead_is_unavailable() {
+    let (cache, backend) = store();
+    backend.create(&record(), soon()).unwrap();
+    *cache.dead.lock() = true;
+    assert!(stands(&backend).is_err());
+    backend.revive();
+    assert!(backend.stamps(&[KEY], soon()).is_err());
+    backend.revive();
+    assert!(backend.touch(&[(KEY, now())], soon()).is_err());
+    backend.revive();
+    assert!(backend.log(soon()).unwrap().pulse(&report(), soon()).is_err());
+    *cache.dead.lock() = false;
+    backend.revive();
+    assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
+    cache.entries.lock().clear();
+    assert_eq!(stands(&backend), Ok(Stored::Nothing));
+}
+
+fn report() -> crate::store::l2::NodeReport {
+    crate::store::l2::NodeReport { name: "one".into(), fingerprint: String::new(), version: "1".into() }
+}
+
+#[test]
+fn a_record_that_comes_after_its_tombstone_does_not_count() {
+    let (cache, backend) = store();
+    let (record, mark) = (record(), tombstone());
+    backend.end(&KEY, &mark, soon()).unwrap();
+    // As a writer would leave it that died before it looked.
+    let id = backend.engine.id(&KEY, "");
+    cache.store(&id, record.deadline, &wire::record(&record)).unwrap();
+    assert_eq!(stands(&backend), Ok(Stored::Tombstone(mark)));
+    assert_eq!(backend.create(&record, soon()), Ok(false), "also when it is the same login, tried again");
+    assert_eq!(stands(&backend), Ok(Stored::Tombstone(mark)));
+    assert_eq!(backend.retire(&KEY, now(), Reason::Superseded, soon()), Ok(Stored::Tombstone(mark)));
+}
+
+#[test]
+fn either_of_both_tombstones_does() {
+    for forgotten in [".t", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"] {
+        let (cache, backend) = store();
+        let mark = tombstone();
+        backend.create(&record(), soon()).unwrap();
+        backend.end(&KEY, &mark, soon()).unwrap();
+        let kept = cache.entries.lock().get(&backend.engine.id(&KEY, ".t")).cloned().unwrap();
+        cache.forget(forgotten);
+        if forgotten != ".t" {
+            cache.store(&backend.engine.id(&KEY, ".t"), now(), &kept).unwrap();
+        }
+        assert_eq!(stands(&backend), Ok(Stored::Tombstone(mark)));
+        assert_eq!(backend.create(&record(), soon()), Ok(false));
+        assert_eq!(stands(&backend), Ok(Stored::Tombstone(mark)));
+    }
+}
+
+#[test]
+fn a_mark_that_the_cache_forgot_counts_as_risen() {
+    let (cache, backend) = store();
+    let other = Key::new([8; 32]);
+    let keep = Duration::from_secs(60);
+    let stamp = backend.mark(&KEY, None, keep, soon()).unwrap();
+    let highest = backend.mark(&other, None, keep, soon()).unwrap();
+    cache.forget("M.");
+    assert_eq!(backend.stamps(&[KEY, Key::new([9; 32])], soon()), Ok(vec![Some(highest), None]));
+    assert!(highest > stamp);
+    backend.mark(&other, None, keep, soon()).unwrap();
+    assert_eq!(backend.stamps(&[KEY], soon()), Ok(vec![Some(highest)]), "and rises no further by itself");
+}
+
+#[test]
+fn more_marks_than_are_listed_are_kept_all_the_same() {
+    let (_, backend) = store();
+    let scopes: Vec<Key> = (0..200).map(|n| Key::new([n; 32])).collect();
+    let mark = |scope| backend.mark(scope, None, Duration::from_secs(60), soon()).unwrap();
+    let stamps: Vec<_> = scopes.iter().map(|scope| Some(mark(scope))).collect();
+    assert_eq!(backend.stamps(&scopes, soon()), Ok(stamps));
+}
+
+#[test]
+fn a_session_that_was_not_seen_for_the_cache_forgot_it_was_seen_at_its_begin() {
+    let (cache, backend) = store();
+    let new = record();
+    backend.create(&new, soon()).unwrap();
+    let later = now().after(Duration::from_secs(60));
+    backend.touch(&[(KEY, later)], soon()).unwrap();
+    assert!(matches!(stands(&backend), Ok(Stored::Record(facts)) if facts.last_seen == later));
+    cache.forget(".s");
+    assert!(matches!(stands(&backend), Ok(Stored::Record(facts)) if facts.last_seen == new.last_seen));
+}
+
+#[test]
+fn what_is_not_understood_is_unavailable() {
+    let (cache, backend) = store();
+    cache.store(&backend.engine.id(&KEY, ""), now(), b"\x02R").unwrap();
+    assert!(stands(&backend).is_err());
+    assert!(backend.create(&record(), soon()).is_err());
+}
