@@ -20,6 +20,8 @@ mod backends {
     mod redis;
     mod redis_faults;
     mod redis_secrets;
+    mod socache;
+    mod socache_faults;
     mod store;
     mod table;
 }

@@ -29,10 +29,8 @@ pub struct Hints {
 
 /// How long an operation waits for a cache that serves one process at a time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most entries are smaller than this. For others retrieving takes a second try.
-const MOSTLY: usize = 64 << 10;
-/// Nothing is larger.
-const LARGEST: usize = 8 << 20;
+/// Nothing is larger: so much room is given for what is retrieved, and the system gives memory only for what is used of it.
+const LARGEST: usize = 2 << 20;
 /// memcached takes a longer time for a date, long gone. Less than its 30 days, for clocks that differ.
 const LONGEST_IN_MEMCACHED: Duration = Duration::from_secs(29 * 86_400);
 /// memcached's bound is 1 MiB for key and object together, unless it was started with another one.
@@ -44,6 +42,7 @@ pub struct ObjectCache {
     instance: *mut sys::ap_socache_instance_t,
     server: *mut sys::server_rec,
     memcached: bool,
+    dbm: bool,
     lock: Option<Arc<GlobalMutex>>,
 }
 
@@ -104,9 +103,9 @@ impl ObjectCache {
         // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the cache.
         check(unsafe { init(instance, name.as_ptr(), &raw const hints, main.as_raw(), pool) })?;
         let lock = (functions.flags & sys::AP_SOCACHE_FLAG_NOTMPSAFE != 0).then(lock).transpose()?;
-        let (memcached, server) = (provider == "memcache", main.as_raw());
+        let (memcached, dbm, server) = (provider == "memcache", provider == "dbm", main.as_raw());
         conf.place(Destroy { provider: table, instance, server, process: std::process::id() });
-        Ok(ObjectCache { provider: table, instance, server, memcached, lock })
+        Ok(ObjectCache { provider: table, instance, server, memcached, dbm, lock })
     }
 
     /// Stores `data` over what is there, to be kept for so long, or shorter.
@@ -136,33 +135,28 @@ impl ObjectCache {
     /// # Errors
     /// When the cache says that it failed.
     pub fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, CacheError> {
-        match self.retrieve_up_to(id, MOSTLY) {
-            Err(_) => self.retrieve_up_to(id, LARGEST),
-            found => found,
-        }
-    }
-
-    fn retrieve_up_to(&self, id: &[u8], most: usize) -> Result<Option<Vec<u8>>, CacheError> {
         let retrieve = self.functions().retrieve.ok_or_else(missing)?;
-        let mut data: Vec<u8> = Vec::with_capacity(most);
-        let (length, mut size) = (length(id)?, c_uint::try_from(most).unwrap_or(c_uint::MAX));
+        let mut data: Vec<u8> = Vec::with_capacity(LARGEST);
+        let (length, mut size) = (length(id)?, c_uint::try_from(LARGEST).unwrap_or(c_uint::MAX));
         let (instance, server, buffer) = (self.instance, self.server, data.as_mut_ptr());
         let mut found = true;
         self.with_pool(|pool| {
             // SAFETY: as in `store`; the provider writes at most `size` bytes, and then how many it wrote.
             let status =
                 unsafe { retrieve(instance, server, id.as_ptr(), length, buffer, &raw mut size, pool) };
-            found = status != sys::APR_NOTFOUND as c_int;
+            // mod_socache_dbm has this word for what is not there; its troubles have others.
+            let unnamed = self.dbm && status == sys::APR_EGENERAL as c_int;
+            found = status != sys::APR_NOTFOUND as c_int && !unnamed;
             if found { status } else { 0 }
         })?;
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         if !found {
             return Ok(None);
         }
-        if size > most {
+        if size > LARGEST {
             return Err(CacheError::Failed("the cache says that it gave more than was asked for".into()));
         }
-        // SAFETY: the provider wrote so many bytes into the buffer, which has room for `most`.
+        // SAFETY: the provider wrote so many bytes into the buffer, which has room for LARGEST.
         unsafe { data.set_len(size) };
         data.shrink_to_fit();
         Ok(Some(data))

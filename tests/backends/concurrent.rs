@@ -2,8 +2,9 @@
 
 use super::store::{Store, events, key, load, log, pulse, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
+use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{Backend, Event, Position, Stored};
-use mod_session_cluster::store::tombstone::Reason;
+use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::time::Duration;
@@ -41,27 +42,38 @@ pub(crate) fn of_threads_that_create_a_key_one_wins(store: &impl Store) {
 }
 
 pub(crate) fn an_end_wins_every_race(store: &impl Store) {
-    let now = pulse(&*store.client()).now;
     for _ in 0..20 {
-        let key = key();
-        let mark = tombstone(Reason::Logout, now);
-        all_at_once(store, |number, client| {
-            let earlier = now.after(Duration::from_secs(1000 - u64::from(number)));
-            match number {
-                0 => drop(client.end(&key, &mark, soon()).unwrap()),
-                1..4 => drop(client.create(&record(key, now, &[number]), soon()).unwrap()),
-                4..6 => client.touch(&[(key, earlier)], soon()).unwrap(),
-                _ => drop(client.retire(&key, earlier, Reason::Superseded, soon()).unwrap()),
-            }
-        });
-        assert_eq!(load(&*store.client(), &key), (Stored::Tombstone(mark), Vec::new()));
+        let (key, mark) = race_an_end(store);
         let told = events(&mut *log(&*store.client()), Position::default());
         let of_key: Vec<_> = told.into_iter().filter(|event| key_of(event) == Some(key)).collect();
         assert!(of_key.contains(&Event::Ended { key, tombstone: mark }), "{of_key:?}");
     }
 }
 
-fn key_of(event: &Event) -> Option<mod_session_cluster::store::key::Key> {
+pub(crate) fn an_end_wins_every_race_without_a_log(store: &impl Store) {
+    for _ in 0..20 {
+        race_an_end(store);
+    }
+}
+
+/// One thread ends a session at which all others work. It ends.
+fn race_an_end(store: &impl Store) -> (Key, Tombstone) {
+    let (key, now) = (key(), pulse(&*store.client()).now);
+    let mark = tombstone(Reason::Logout, now);
+    all_at_once(store, |number, client| {
+        let earlier = now.after(Duration::from_secs(1000 - u64::from(number)));
+        match number {
+            0 => drop(client.end(&key, &mark, soon()).unwrap()),
+            1..4 => drop(client.create(&record(key, now, &[number]), soon()).unwrap()),
+            4..6 => client.touch(&[(key, earlier)], soon()).unwrap(),
+            _ => drop(client.retire(&key, earlier, Reason::Superseded, soon()).unwrap()),
+        }
+    });
+    assert_eq!(load(&*store.client(), &key), (Stored::Tombstone(mark), Vec::new()));
+    (key, mark)
+}
+
+fn key_of(event: &Event) -> Option<Key> {
     match event {
         Event::Ended { key, .. } | Event::Retired { key, .. } => Some(*key),
         Event::Marked(_) | Event::Unknown => None,

@@ -35,6 +35,24 @@ macro_rules! hold_to_the_laws {
     )+)+};
 }
 
+/// As [`hold_to_the_laws`], for caches: what can only store over what is there, and has no log. Missing are all laws about the log;
+/// that of threads that create a key one wins (there is no insert-if-absent, and keys are drawn once); and, because hosts read and
+/// then write, what is said of touches and marks of all threads at once. `an_end_wins_every_race` is held without its log.
+macro_rules! hold_to_the_laws_without_a_log {
+    ($begin:expr) => {
+        hold_to_the_laws! { $begin;
+            laws: what_is_created_is_loaded, what_was_never_there_is_nothing,
+                of_two_creates_of_a_key_the_first_wins, no_create_wins_over_a_tombstone,
+                retire_moves_a_deadline_earlier_and_never_later, retire_brings_nothing_back,
+                the_first_tombstone_stays, end_needs_no_record, a_tombstone_goes_when_its_time_is_over,
+                touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
+                a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
+                stamps_are_those_of_the_marks_that_are_kept;
+            concurrent: an_end_wins_every_race_without_a_log;
+        }
+    };
+}
+
 pub(crate) fn what_is_created_is_loaded(store: &impl Store) {
     let (client, other) = (store.client(), store.client());
     let now = pulse(&*client).now;

@@ -13,6 +13,8 @@ pub(crate) mod faults;
 mod httpd;
 mod load;
 #[allow(dead_code, unused_imports)]
+pub(crate) mod memcached;
+#[allow(dead_code, unused_imports)]
 pub(crate) mod redis;
 mod strace;
 
