@@ -64,7 +64,7 @@ impl hooks::Lifecycle for Lifecycle {
         }
         if let Err(e) = caches::child_init(pchild) {
             http_log::server::<SessionCluster>(main, Level::Error, || {
-                format!("SC0126: this child cannot use the mutex of the cache that is the store: {e}")
+                format!("SC0127: this child cannot use the mutex of the cache that is the store: {e}")
             });
         }
         watcher::start(main, pchild, host.store());

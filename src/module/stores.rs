@@ -48,10 +48,18 @@ pub(super) fn check(words: &[&str]) -> Result<(), String> {
 pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String> {
     let (new, old) = read(words, &mut |source| secret(source))?;
     let new = make(main, &new)?;
-    Ok(match old {
+    let store = match old {
         Some(old) => Arc::new(Draining::new(new, make(main, &old)?)),
         None => new,
-    })
+    };
+    if !store.has_log() {
+        http_log::server::<SessionCluster>(main, Level::Notice, || {
+            "SC0126: the cluster's store has no log: a logout holds on other servers within SessionClusterLogoutBound, and each \
+             session is looked up there once in that time"
+                .into()
+        });
+    }
+    Ok(store)
 }
 
 /// The store that the words describe, and the one that it falls back to.

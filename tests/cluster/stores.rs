@@ -1,5 +1,6 @@
 //! What holds for every store that nodes can share, in real httpds.
 
+mod caches;
 pub(super) mod databases;
 pub(super) mod files;
 

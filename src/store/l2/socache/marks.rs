@@ -90,6 +90,11 @@ impl Engine {
             .collect()
     }
 
+    /// The highest stamp of all.
+    pub(super) fn highest(&self) -> Result<Timestamp, Fault> {
+        self.all_marks().map(|all| all.highest)
+    }
+
     fn kept(&self, scope: &Key) -> Result<Option<Kept>, Fault> {
         let Some(bytes) = self.cache.retrieve(&self.mark_id(scope))? else { return Ok(None) };
         let (stamp, until) = two(&bytes).filter(|_| bytes.len() == 16).ok_or_else(unreadable)?;
