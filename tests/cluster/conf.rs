@@ -5,6 +5,7 @@ use super::nodes::Nodes;
 use super::stores::Kind;
 use super::stores::files::Directory;
 use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
+use crate::harness::memcached::Memcached;
 use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use crate::harness::{Httpd, Mpm, Site, eventually};
 use std::fs::{self, Permissions};
@@ -124,6 +125,12 @@ fn the_database_example_works() {
         let defines = format!("Define DRIVER {}\nDefine PARAMS \"{}\"", database.driver(), database.params());
         works(&nodes("57-dbd.conf", "-", &defines));
     }
+}
+
+#[test]
+fn the_memcached_example_works() {
+    let memcached = Memcached::start(64);
+    works(&nodes("58-socache.conf", &format!("socache:memcache:127.0.0.1:{}", memcached.port()), ""));
 }
 
 #[test]

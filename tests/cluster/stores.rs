@@ -45,7 +45,7 @@ macro_rules! hold_to_the_laws_of_a_cluster {
     ($begin:expr) => {
         hold_to_the_laws_of_a_cluster! { $begin;
             a_login_is_one_everywhere_and_so_is_a_logout, a_logout_is_heard_of_within_the_bound,
-            pages_need_no_store_within_the_bound, without_the_store_nobody_is_logged_out,
+            all_sessions_of_a_user_end_everywhere, pages_need_no_store_within_the_bound, without_the_store_nobody_is_logged_out,
             nothing_is_lost_when_nodes_are_restarted, ended_sessions_stay_ended_whatever_fails
         }
     };
@@ -94,6 +94,22 @@ fn a_logout_is_heard_of_within_the_bound(kind: &dyn Kind) {
     let at = |q: usize| times[(times.len() - 1) * q / 100];
     println!("{}: logout elsewhere: p50 {:?}, p99 {:?}, max {:?}", kind.words(), at(50), at(99), at(100));
     assert!(at(99) <= BOUND + Duration::from_millis(100), "{:?}", at(99));
+}
+
+fn all_sessions_of_a_user_end_everywhere(kind: &dyn Kind) {
+    let nodes = nodes(kind, 2, "");
+    nodes.httpds[0].log.allow("SC0304");
+    let (one, other, bob) = (nodes.login(0, "alice"), nodes.login(1, "alice"), nodes.login(1, "bob"));
+    let seen = |browser| (0..2).for_each(|n| drop(nodes.at(n, browser).get("/app/page.html").expect(200)));
+    [&one, &other, &bob].into_iter().for_each(seen);
+    let form = [("action", "end"), ("scope", "user"), ("name", "alice")];
+    nodes.login(0, "carol").post("/admin", &form).expect(200);
+    for n in 0..2 {
+        nodes.until_refused(n, &one);
+        nodes.until_refused(n, &other);
+    }
+    // Whoever comes after it is not meant, wherever that is.
+    [&nodes.login(1, "alice"), &nodes.login(0, "alice"), &bob].into_iter().for_each(seen);
 }
 
 fn pages_need_no_store_within_the_bound(kind: &dyn Kind) {
@@ -158,6 +174,7 @@ fn nothing_is_lost_when_nodes_are_restarted(kind: &dyn Kind) {
     let mut nodes = nodes(kind, 2, "");
     let (stays, goes) = (nodes.login(0, "alice"), nodes.login(0, "bob"));
     nodes.at(1, &goes).post("/logout", &[]).expect(200);
+    nodes.until_refused(0, &goes);
     for signal in [Signal::Graceful, Signal::Restart, Signal::Graceful] {
         nodes.httpds[0].restart(signal);
         eventually("the store to be heard", RECOVERY, || {

@@ -48,6 +48,7 @@ fn every_example_has_a_test_and_says_what_it_shows() {
         // In tests/cluster/conf.rs.
         "56-files.conf",
         "57-dbd.conf",
+        "58-socache.conf",
         "59-change-store.conf",
         // In tests/doors/applications.rs.
         "60-applications.conf",

@@ -1,9 +1,12 @@
 //! httpd's object caches that nodes can share.
 
 use super::super::chaos::Torment;
+use super::super::nodes::Nodes;
 use super::{Kind, hold_to_the_laws_of_a_cluster};
+use crate::harness::Mpm;
 use crate::harness::memcached::Memcached;
 use crate::harness::redis::Redis;
+use std::time::Duration;
 
 impl Torment for Memcached {
     fn ways(&self) -> usize {
@@ -64,4 +67,31 @@ mod memcache {
 mod redis {
     use super::*;
     hold_to_the_laws_of_a_cluster!(AsACache(Redis::start()));
+}
+
+/// What one server has for itself.
+fn works_on_one_server(provider: &str, words: &str) {
+    let conf = format!("LoadModule socache_{provider}_module modules/mod_socache_{provider}.so");
+    let nodes = Nodes::with(Mpm::Event, 1, &[words], &conf);
+    let (stays, goes) = (nodes.login(0, "alice"), nodes.login(0, "bob"));
+    for browser in [&stays, &goes] {
+        nodes.at(0, browser).get("/app/page.html").expect(200);
+    }
+    nodes.at(0, &goes).post("/logout", &[]).expect(200);
+    std::thread::sleep(Duration::from_millis(600));
+    for _ in 0..20 {
+        assert_eq!(nodes.at(0, &stays).get("/app/page.html").expect(200).user(), Some("alice"));
+        assert!(nodes.at(0, &goes).get("/app/page.html").is_refused());
+    }
+    assert_eq!(nodes.httpds[0].log.count("SC0126"), 1, "httpd says what such a store is not");
+}
+
+#[test]
+fn a_file_of_dbm_works_on_one_server() {
+    works_on_one_server("dbm", "socache:dbm:run/sessions");
+}
+
+#[test]
+fn a_segment_of_shared_memory_works_on_one_server() {
+    works_on_one_server("shmcb", "\"socache:shmcb:run/sessions(4194304)\"");
 }
