@@ -52,6 +52,30 @@ unsafe impl Send for ObjectCache {}
 // SAFETY: as above.
 unsafe impl Sync for ObjectCache {}
 
+/// Whether httpd has a provider of that name, once all modules are loaded.
+///
+/// # Errors
+/// What to do if it has not.
+pub fn check_provider(name: &str) -> Result<(), String> {
+    find(name).map(drop)
+}
+
+fn find(name: &str) -> Result<&'static sys::ap_socache_provider_t, String> {
+    let word = CString::new(name).map_err(|e| e.to_string())?;
+    let (group, version) =
+        (sys::AP_SOCACHE_PROVIDER_GROUP.as_ptr(), sys::AP_SOCACHE_PROVIDER_VERSION.as_ptr());
+    // SAFETY: three C strings; the answer is null or what the provider registered.
+    let table = unsafe { sys::ap_lookup_provider(group.cast(), word.as_ptr(), version.cast()) };
+    let table: *const sys::ap_socache_provider_t = table.cast_const().cast();
+    // SAFETY: null, or a provider of this group and version, which is a constant of its module.
+    unsafe { table.as_ref() }.ok_or_else(|| {
+        format!(
+            "httpd has no cache provider '{name}': add 'LoadModule socache_{name}_module modules/mod_socache_{name}.so', or \
+             correct the name"
+        )
+    })
+}
+
 impl ObjectCache {
     /// Makes a cache, for as long as the configuration lives. For post_config. `lock` is asked for where the provider is not made
     /// for several processes.
@@ -66,19 +90,8 @@ impl ObjectCache {
         hints: Hints,
         lock: impl FnOnce() -> Result<Arc<GlobalMutex>, String>,
     ) -> Result<Self, String> {
-        let word = CString::new(provider).map_err(|e| e.to_string())?;
-        let (group, version) =
-            (sys::AP_SOCACHE_PROVIDER_GROUP.as_ptr(), sys::AP_SOCACHE_PROVIDER_VERSION.as_ptr());
-        // SAFETY: three C strings; the answer is null or what the provider registered.
-        let table = unsafe { sys::ap_lookup_provider(group.cast(), word.as_ptr(), version.cast()) };
-        let table: *const sys::ap_socache_provider_t = table.cast_const().cast();
-        // SAFETY: null, or a provider of this group and version, which is a constant of its module.
-        let Some(functions) = (unsafe { table.as_ref() }) else {
-            return Err(format!(
-                "httpd has no cache provider '{provider}': add 'LoadModule socache_{provider}_module \
-                 modules/mod_socache_{provider}.so', or correct the name"
-            ));
-        };
+        let functions = find(provider)?;
+        let table = ptr::from_ref(functions);
         // SAFETY: the server is live.
         let process = unsafe { (*main.as_raw()).process };
         // SAFETY: the process outlives its servers.

@@ -11,10 +11,19 @@ use std::sync::Arc;
 /// # Errors
 /// When mod_dbd is not loaded.
 pub(super) fn open(main: Server<'_>, config: &DbdConfig) -> Result<DbdBackend, String> {
-    let connections = Connections::of(main)
-        .ok_or("a store in a database needs mod_dbd: load it, and say DBDriver and DBDParams")?;
+    let connections = Connections::of(main).ok_or(NO_MODULE)?;
     Ok(DbdBackend::new(config, Arc::new(ModDbd(connections)), Arc::new(HttpdThreads)))
 }
+
+/// Whether mod_dbd is there, once all modules are loaded.
+///
+/// # Errors
+/// What to do if it is not.
+pub(super) fn check(main: Server<'_>) -> Result<(), String> {
+    Connections::of(main).map(drop).ok_or_else(|| NO_MODULE.into())
+}
+
+const NO_MODULE: &str = "a store in a database needs mod_dbd: load it, and say DBDriver and DBDParams";
 
 struct ModDbd(Connections);
 

@@ -5,7 +5,7 @@ use super::config::ServerConfig;
 use super::names::{self, Kind};
 use super::provider::Provider;
 use super::runtime::{self, MUTEX, VirtualHost};
-use super::{caches, cluster, watcher};
+use super::{caches, cluster, stores, watcher};
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks;
 use crate::ffi::http_config::{Setting, server_config};
@@ -28,6 +28,9 @@ impl hooks::Lifecycle for Lifecycle {
 
     fn check_config(main: Server<'_>) -> Result<(), String> {
         main.all().try_for_each(|server| check(server, server_config::<SessionCluster>(server)))?;
+        if let Some(words) = server_config::<SessionCluster>(main).cluster.store.get() {
+            stores::check_modules(main, words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
+        }
         check_names(main)
     }
 

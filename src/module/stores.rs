@@ -4,6 +4,7 @@ use super::SessionCluster;
 use super::caches;
 use super::cluster::secret;
 use super::databases;
+use crate::ffi::ap_socache;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::threads;
@@ -39,6 +40,20 @@ type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<St
 /// What is wrong and what to write instead.
 pub(super) fn check(words: &[&str]) -> Result<(), String> {
     read(words, &mut |_| Ok(Zeroizing::new("-".into()))).map(drop)
+}
+
+/// Whether httpd has the modules that a store of these words needs, once all are loaded.
+///
+/// # Errors
+/// Which one is missing.
+pub(super) fn check_modules(main: Server<'_>, words: &[String]) -> Result<(), String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (new, old) = read(&words, &mut |_| Ok(Zeroizing::new("-".into())))?;
+    [Some(new), old].into_iter().flatten().try_for_each(|spec| match spec {
+        Spec::Dbd(_) => databases::check(main),
+        Spec::Socache(config) => ap_socache::check_provider(config.provider()),
+        Spec::Files(_) | Spec::Redis(_) => Ok(()),
+    })
 }
 
 /// The store of these words; nothing is connected yet.

@@ -107,6 +107,8 @@ fn a_store_is_described_right_or_refused() {
         "redis://10.0.0.1:26379,10.0.0.2:26379 sentinel=mymaster wait=1",
         "rediss://redis.example:6380 user=web password=file:/etc/secret ca=/etc/ca.pem",
         "unix:/run/redis.sock db=3 prefix=www",
+        "file:/srv/sessions fsync=off",
+        "redis://127.0.0.1 db=2 fallback file:/srv/sessions",
     ] {
         accepts(&format!("SessionClusterStore {store}"));
     }
@@ -117,8 +119,24 @@ fn a_store_is_described_right_or_refused() {
         ("redis://127.0.0.1 db=many", "db"),
         ("redis://127.0.0.1 ca=/etc/ca.pem", "rediss://"),
         ("redis://", ""),
+        ("file:sessions", "file:/DIRECTORY"),
+        ("file:/srv/sessions sync=yes", "sync=yes"),
+        ("dbd table=x", "prefix"),
+        ("socache:", "provider"),
+        ("socache:memcache", "server"),
+        ("redis://127.0.0.1 fallback", "fallback"),
+        ("fallback redis://127.0.0.1", "no store is named"),
+        ("file:/a fallback file:/b fallback file:/c", "fallback"),
     ] {
         refuses(&format!("SessionClusterStore {store}"), "SessionClusterStore", &[wrong]);
+    }
+    for (store, wrong) in [
+        ("dbd", "mod_dbd"),
+        ("socache:memcache:10.0.0.5:11211", "mod_socache_memcache.so"),
+        ("file:/srv/sessions fallback dbd", "mod_dbd"),
+    ] {
+        let (fine, said) = Site::new(Mpm::Event).conf(&format!("SessionClusterStore {store}")).check();
+        assert!(!fine && said.contains("SC0121") && said.contains(wrong), "{said}");
     }
     let with_store = |directive: &str| format!("SessionClusterStore redis://127.0.0.1\n{directive}");
     for directive in [
