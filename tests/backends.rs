@@ -11,6 +11,7 @@ mod backends {
     mod laws;
     mod concurrent;
     mod dbd;
+    mod dbd_faults;
     mod draining;
     mod files;
     mod files_faults;

@@ -158,7 +158,7 @@ impl OwnPool {
         let mut raw = ptr::null_mut();
         // SAFETY: APR is initialised; null parent and allocator mean the defaults, which threads may share.
         let status = unsafe { sys::apr_pool_create_ex(&raw mut raw, ptr::null_mut(), None, ptr::null_mut()) };
-        (status == 0).then_some(OwnPool(raw))
+        (status == 0).then(|| OwnPool(raw))
     }
 }
 

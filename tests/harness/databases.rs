@@ -146,7 +146,7 @@ impl Process {
     }
 
     /// Its pid, and those of its children, which PostgreSQL has one of for each connection.
-    fn pids(&self) -> Vec<u32> {
+    pub(crate) fn pids(&self) -> Vec<u32> {
         let Some(pid) = self.child().as_ref().map(Child::id) else { return Vec::new() };
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());

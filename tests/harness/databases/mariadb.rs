@@ -18,7 +18,11 @@ impl MariaDb {
         let mut install = process.command("mariadb-install-db");
         install.arg("--no-defaults").arg(format!("--datadir={}", process.path("data").display()));
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
-        install.args(["--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=2", "--sync-frm=0"]);
+        install.args([
+            "--innodb-log-file-size=16M",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--innodb-use-native-aio=0",
+        ]);
         process.prepare(install);
         let mariadb = MariaDb(process);
         mariadb.launch();
@@ -42,7 +46,12 @@ impl MariaDb {
             "--skip-name-resolve",
             "--innodb-flush-log-at-trx-commit=2",
         ]);
-        server.args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--max-connections=500"]);
+        server.args([
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-log-file-size=16M",
+            "--max-connections=500",
+            "--innodb-use-native-aio=0",
+        ]);
         if is_root() {
             // It would complain of running as root before it looks who it is.
             server.arg("--user=nobody");
