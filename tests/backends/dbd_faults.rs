@@ -192,6 +192,57 @@ fn is_waited_for_no_longer_than_said(server: &impl Server) {
     assert_eq!(pulse(&probe.client("")).identity, identity);
 }
 
+/// Somebody else has begun to write and does not go on.
+fn waits_for_no_other_writer(server: &impl Server) {
+    server.furnish("sc");
+    let probe = probe(server);
+    let client = probe.client("");
+    works(&client);
+    let locked = server.lock();
+    for write in ["retire", "end", "mark"] {
+        let operation = WRITES.iter().find(|(name, _)| *name == write).unwrap();
+        until_ok("a load", || client.load(&key(), &mut Vec::new(), soon()));
+        assert_unavailable(&client, std::slice::from_ref(operation));
+    }
+    drop(locked);
+    works(&client);
+}
+
+/// A server of a cluster froze in the middle of what it wrote: the others go on after a while.
+fn throws_out_who_stands_still(server: &impl Server) {
+    server.furnish("sc");
+    let (frozen, other) = (probe(server), probe(server));
+    let client = other.client("");
+    works(&client);
+    let now = pulse(&client).now;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let client = frozen.client("");
+                while !over.load(Ordering::Relaxed) {
+                    // What is asked of a server that is frozen is not answered.
+                    let _ = client.end(&key(), &tombstone(Reason::Logout, now), soon());
+                }
+            });
+        }
+        // Some of the times it has the lock.
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(137));
+            let children = frozen.httpd().children();
+            children.iter().for_each(|pid| signal("-STOP", *pid));
+            until_ok("an end", || client.end(&key(), &tombstone(Reason::Logout, now), Instant::now() + TIME));
+            children.iter().for_each(|pid| signal("-CONT", *pid));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    works(&frozen.client(""));
+}
+
+fn signal(option: &str, pid: i64) {
+    assert!(Command::new("kill").args([option, &pid.to_string()]).status().unwrap().success());
+}
+
 /// Away, also when httpd starts. mod_dbd says so in a line for each try, and the breaker lets few of them through.
 fn is_away_and_comes_back(server: &impl Server) {
     server.furnish("sc");
@@ -380,6 +431,8 @@ of_each! {
     keeps_what_it_confirmed: MariaDb, Postgres;
     is_waited_for_no_longer_than_said: MariaDb, Postgres;
     is_away_and_comes_back: MariaDb, Postgres;
+    waits_for_no_other_writer: MariaDb, Postgres;
+    throws_out_who_stands_still: MariaDb, Postgres;
     asks_for_its_tables: Sqlite, MariaDb, Postgres;
     takes_large_records: Sqlite, MariaDb, Postgres;
     removes_what_is_over: Sqlite, MariaDb, Postgres;
@@ -395,6 +448,24 @@ fn a_locked_sqlite_is_unavailable_to_writers() {
     works(&client);
     let locked = sqlite.lock();
     assert_unavailable(&client, &WRITES);
+    drop(locked);
+    works(&client);
+}
+
+/// Without the journal that lets readers go on, who reads is kept out as well, and is not told that there is nothing.
+#[test]
+fn a_locked_sqlite_without_wal_is_unavailable_to_readers() {
+    let sqlite = Sqlite::start();
+    sqlite.furnish("sc");
+    sqlite.run("PRAGMA journal_mode = DELETE").unwrap();
+    let probe = probe(&sqlite);
+    let client = probe.client("");
+    works(&client);
+    let mut log = log(&client);
+    let locked = sqlite.lock();
+    assert_unavailable(&client, &READS);
+    assert_unavailable(&client, &WRITES);
+    assert_silent(&mut *log);
     drop(locked);
     works(&client);
 }

@@ -10,12 +10,13 @@ mod sqlite;
 
 pub(crate) use mariadb::MariaDb;
 pub(crate) use postgres::Postgres;
-pub(crate) use sqlite::{Locked, Sqlite};
+pub(crate) use sqlite::Sqlite;
 
 use super::conf::is_root;
 use super::eventually;
 use super::redis::free_port;
 use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,37 @@ pub(crate) trait Server: Database {
     }
 
     fn process(&self) -> &Process;
+
+    /// The client that administrators use.
+    fn cli(&self) -> Command;
+
+    /// Another client that has begun to write, and keeps all others from it until what is returned is dropped.
+    #[track_caller]
+    fn lock(&self) -> Locked {
+        Locked::by(self.cli(), "BEGIN;\nUPDATE sc_state SET last = last;\nSELECT 'locked';\n")
+    }
+}
+
+/// A client in the middle of a transaction.
+pub(crate) struct Locked(Child);
+
+impl Locked {
+    #[track_caller]
+    fn by(mut cli: Command, sql: &str) -> Self {
+        let mut child = cli.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(sql.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "locked");
+        Locked(child)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The directory of a server, and its processes.
@@ -189,7 +221,6 @@ impl Drop for Process {
 
 /// Runs a client with `sql` as its input.
 fn client(mut command: Command, sql: &str) -> Result<String, String> {
-    use std::io::Write;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}: run apxs/setup tests"));
     // It may end early, and says why.

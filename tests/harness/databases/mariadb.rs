@@ -29,7 +29,7 @@ impl MariaDb {
         let grant = format!(
             "CREATE DATABASE test; CREATE USER {USER} IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON test.* TO {USER};"
         );
-        client(mariadb.cli(), &grant).unwrap_or_else(|said| panic!("{said}"));
+        client(mariadb.root(), &grant).unwrap_or_else(|said| panic!("{said}"));
         mariadb
     }
 
@@ -56,11 +56,11 @@ impl MariaDb {
             // It would complain of running as root before it looks who it is.
             server.arg("--user=nobody");
         }
-        process.launch(server, || client(self.cli(), "SELECT 1").is_ok());
+        process.launch(server, || client(self.root(), "SELECT 1").is_ok());
     }
 
     /// As root, by the Unix socket.
-    fn cli(&self) -> Command {
+    fn root(&self) -> Command {
         let mut cli = self.0.command("mariadb");
         cli.args(["--no-defaults", "--batch", "--skip-column-names", "--user=root"]);
         cli.arg(format!("--socket={}", self.0.path("s").display()));
@@ -78,9 +78,7 @@ impl Database for MariaDb {
     }
 
     fn run(&self, sql: &str) -> Result<String, String> {
-        let mut cli = self.cli();
-        cli.arg("test");
-        client(cli, sql)
+        client(self.cli(), sql)
     }
 }
 
@@ -92,5 +90,11 @@ impl Server for MariaDb {
 
     fn process(&self) -> &Process {
         &self.0
+    }
+
+    fn cli(&self) -> Command {
+        let mut cli = self.root();
+        cli.args(["--unbuffered", "test"]);
+        cli
     }
 }

@@ -59,10 +59,7 @@ impl Database for Postgres {
     }
 
     fn run(&self, sql: &str) -> Result<String, String> {
-        let mut psql: Command = self.0.command(program("psql"));
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "sc", "-d", "postgres"]);
-        psql.arg("-h").arg(self.0.path("")).args(["-p", &self.0.port.to_string()]);
-        client(psql, sql)
+        client(self.cli(), sql)
     }
 }
 
@@ -74,5 +71,12 @@ impl Server for Postgres {
 
     fn process(&self) -> &Process {
         &self.0
+    }
+
+    fn cli(&self) -> Command {
+        let mut psql = self.0.command(program("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "sc", "-d", "postgres"]);
+        psql.arg("-h").arg(self.0.path("")).args(["-p", &self.0.port.to_string()]);
+        psql
     }
 }

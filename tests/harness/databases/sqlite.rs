@@ -1,10 +1,10 @@
 //! A file of SQLite.
 
-use super::{Database, client};
+use super::{Database, Locked, client};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A database in a directory where everybody may write, as httpd must be able to.
@@ -43,24 +43,7 @@ impl Sqlite {
     /// Another process that keeps everybody else from writing, until what is returned is dropped.
     #[track_caller]
     pub(crate) fn lock(&self) -> Locked {
-        use std::io::{BufRead, BufReader, Write};
-        let mut child =
-            self.cli().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sqlite3(1) is needed");
-        child.stdin.as_mut().unwrap().write_all(b"BEGIN EXCLUSIVE;\nSELECT 'locked';\n").unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), "locked");
-        Locked(child)
-    }
-}
-
-/// See [`Sqlite::lock`].
-pub(crate) struct Locked(Child);
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Locked::by(self.cli(), "BEGIN EXCLUSIVE;\nSELECT 'locked';\n")
     }
 }
 
