@@ -6,6 +6,7 @@ use super::{strings, sys};
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 type Open = unsafe extern "C" fn(*mut sys::apr_pool_t, *mut sys::server_rec) -> *mut sys::ap_dbd_t;
 type Close = unsafe extern "C" fn(*mut sys::server_rec, *mut sys::ap_dbd_t);
@@ -15,6 +16,8 @@ pub struct Connections {
     open: Open,
     close: Close,
     server: *mut sys::server_rec,
+    /// Those that threads have or are waiting for.
+    wanted: AtomicUsize,
 }
 
 // SAFETY: the two functions may be called by any thread; the configuration of a child is not changed once it serves, and stays
@@ -32,17 +35,46 @@ impl Connections {
         let open = unsafe { std::mem::transmute::<unsafe extern "C" fn(), Open>(open) };
         // SAFETY: as above.
         let close = unsafe { std::mem::transmute::<unsafe extern "C" fn(), Close>(close) };
-        Some(Connections { open, close, server: main.as_raw() })
+        Some(Connections { open, close, server: main.as_raw(), wanted: AtomicUsize::new(0) })
     }
 
     /// A connection, given back when it is dropped; `None` when there is none to be had: mod_dbd has then logged why. Blocks for
     /// as long as the driver does, and while all connections are in use.
     #[must_use]
     pub fn open(&self) -> Option<Connection<'_>> {
+        let wanted = Wanted::new(&self.wanted);
         let pool = OwnPool::new()?;
         // SAFETY: a function of mod_dbd, a pool that this thread alone uses, and the server of this process.
         let raw = unsafe { (self.open)(pool.0, self.server) };
-        (!raw.is_null()).then(|| Connection { of: self, raw, _pool: pool, one_thread: PhantomData })
+        (!raw.is_null()).then(|| Connection {
+            of: self,
+            raw,
+            _pool: pool,
+            _wanted: wanted,
+            one_thread: PhantomData,
+        })
+    }
+
+    /// Whether a thread has one, or waits for one.
+    #[must_use]
+    pub fn are_in_use(&self) -> bool {
+        self.wanted.load(Ordering::Acquire) > 0
+    }
+}
+
+/// A thread has a connection, or waits for one.
+struct Wanted<'c>(&'c AtomicUsize);
+
+impl<'c> Wanted<'c> {
+    fn new(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Wanted(count)
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -56,6 +88,7 @@ pub struct Connection<'c> {
     of: &'c Connections,
     raw: *mut sys::ap_dbd_t,
     _pool: OwnPool,
+    _wanted: Wanted<'c>,
     one_thread: PhantomData<*mut ()>,
 }
 

@@ -3,6 +3,7 @@
 use super::stores::HttpdThreads;
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_dbd::{self, Connections};
+use crate::ffi::threads;
 use crate::store::l2::dbd::{Connection, Database, DbdBackend, DbdConfig, Rows};
 use std::sync::Arc;
 
@@ -36,6 +37,14 @@ impl Database for ModDbd {
                          DBDriver or DBDParams in the main server)"
                     .into())
             }
+        }
+    }
+
+    /// mod_dbd's pool of connections aborts a process in which one of them is out, or waits for ever for one that is just being
+    /// made. Neither would do more of what is left to be done than this.
+    fn stop(&self) {
+        if self.0.are_in_use() {
+            threads::leave();
         }
     }
 }

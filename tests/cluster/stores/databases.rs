@@ -1,10 +1,13 @@
 //! Databases that the nodes share, by mod_dbd.
 
 use super::super::chaos::Torment;
+use super::super::nodes::Nodes;
 use super::{Kind, hold_to_the_laws_of_a_cluster};
 use crate::harness::databases::{Database, Locked, MariaDb, Postgres, Server, Sqlite};
+use crate::harness::{Mpm, Signal, eventually, on_each_mpm};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CONF: &str = "LoadModule dbd_module modules/mod_dbd.so";
 
@@ -96,14 +99,62 @@ impl Kind for File {
     }
 }
 
+/// Processes end while it hangs: in time, and without a crash (which the harness would see in the log).
+fn httpd_ends_while_the_database_hangs(mpm: Mpm, kind: &impl Kind) {
+    let mut nodes = Nodes::with(mpm, 1, &[&kind.words()], &kind.conf());
+    let httpd = &mut nodes.httpds[0];
+    for sign in kind.noise().iter().chain(&["SC040", "SC0206"]) {
+        httpd.log.allow(sign);
+    }
+    let browser = httpd.browser_of("alice");
+    for signal in [Signal::Graceful, Signal::Restart, Signal::Graceful] {
+        kind.begin(0);
+        for _ in 0..10 {
+            let mut visitor = httpd.browser();
+            visitor
+                .post("/login", &[("httpd_username", "bob"), ("httpd_password", "wonderland")])
+                .expect(503);
+        }
+        let start = Instant::now();
+        let before = httpd.children();
+        httpd.restart(signal);
+        eventually("the processes from before to end", Duration::from_secs(15), || {
+            let there = |pid: &i64| Path::new(&format!("/proc/{pid}")).exists();
+            (!before.iter().any(there)).then_some(())
+        });
+        println!("{mpm:?}: {signal:?} took {:?}", start.elapsed());
+        kind.end();
+        eventually("a page", Duration::from_secs(15), || {
+            (httpd.visit(&browser).get("/app/page.html").status == 200).then_some(())
+        });
+    }
+    kind.begin(0);
+    httpd
+        .browser()
+        .post("/login", &[("httpd_username", "bob"), ("httpd_password", "wonderland")])
+        .expect(503);
+    httpd.stop();
+    kind.end();
+}
+
 mod mariadb {
     use super::*;
     hold_to_the_laws_of_a_cluster!(Served::new(MariaDb::start()));
+    on_each_mpm!(httpd_ends_while_it_hangs);
+
+    fn httpd_ends_while_it_hangs(mpm: Mpm) {
+        httpd_ends_while_the_database_hangs(mpm, &Served::new(MariaDb::start()));
+    }
 }
 
 mod postgres {
     use super::*;
     hold_to_the_laws_of_a_cluster!(Served::new(Postgres::start()));
+    on_each_mpm!(httpd_ends_while_it_hangs);
+
+    fn httpd_ends_while_it_hangs(mpm: Mpm) {
+        httpd_ends_while_the_database_hangs(mpm, &Served::new(Postgres::start()));
+    }
 }
 
 mod sqlite {

@@ -14,6 +14,9 @@ pub trait Database: Send + Sync {
     /// # Errors
     /// Why there is none.
     fn open(&self) -> Result<Box<dyn Connection + '_>, String>;
+
+    /// This process ends. Threads that still have a connection hang. May run in the handler of a signal.
+    fn stop(&self) {}
 }
 
 /// The rows of an answer, and their columns as text; NULL may be `None` or an empty text.

@@ -219,6 +219,7 @@ impl Backend for DbdBackend {
 
     fn stop(&self) {
         self.shared.workers.stop();
+        self.shared.database.stop();
     }
 
     fn revive(&self) {
