@@ -37,6 +37,7 @@ const LOGIN_SITE: &str = r"
 pub(crate) struct Site {
     pub(crate) mpm: Mpm,
     pub(crate) one_process: bool,
+    furnished: bool,
     before: String,
     conf: String,
     pub(crate) files: Vec<(String, Vec<u8>)>,
@@ -50,7 +51,14 @@ impl Site {
 
     /// The module is loaded; nothing more.
     pub(crate) fn bare(mpm: Mpm) -> Self {
-        Site { mpm, one_process: false, before: String::new(), conf: String::new(), files: Vec::new() }
+        let (before, conf) = (String::new(), String::new());
+        Site { mpm, one_process: false, furnished: true, before, conf, files: Vec::new() }
+    }
+
+    /// Not even the module, and no access log: what benchmarks compare has only what they load.
+    #[allow(dead_code)] // Only the benchmarks compare.
+    pub(crate) fn empty(mpm: Mpm) -> Self {
+        Site { furnished: false, ..Site::bare(mpm) }
     }
 
     /// Adds directives.
@@ -112,6 +120,12 @@ impl Site {
             root = root.display(),
             mpm = self.mpm.name(),
         );
+        if is_root() {
+            text += "User www-data\nGroup www-data\n";
+        }
+        if !self.furnished {
+            return text + &self.conf;
+        }
         text += &load(&[
             "authn_core",
             "authn_file",
@@ -136,9 +150,6 @@ impl Site {
                  MaxRequestWorkers 20\n"
             }
         };
-        if is_root() {
-            text += "User www-data\nGroup www-data\n";
-        }
         // What a page knows of its visitor, for the tests to see.
         text += "<Directory />\nAllowOverride None\n</Directory>\n\
                  TypesConfig /dev/null\nAddType text/html .html\nDirectoryIndex index.html\n\
