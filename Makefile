@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup setup-tests deny bench-cluster chaos model
+.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup setup-tests deny bench-cluster bench-strategies plot-strategies chaos model
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts
 
 bench-cluster: setup build ## print the figures of a cluster: logout elsewhere, what pages cost the store, fail-overs
 	@MSC_LONG=1 MSC_MODULE=$(abspath $(MODULE)) cargo test --locked --test cluster -- --nocapture --test-threads=1 logout nodes outage faults
+
+bench-strategies: setup-tests build ## the same work over every store, and beside other systems (12 minutes; BENCH_ROWS=redis,file for some rows)
+	@MSC_MODULE=$(abspath $(MODULE)) cargo bench --locked --profile dev --bench strategies --quiet
+
+plot-strategies: ## docs/strategies.svg and the tables in docs/strategies.md again from docs/strategies.json
+	@cargo bench --locked --profile dev --bench strategies --quiet -- --plot
 
 chaos: setup build ## three nodes for three minutes while their store, the way to it and their processes fail in turn
 	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos

@@ -19,8 +19,8 @@ pub(crate) mod redis;
 mod strace;
 
 pub(crate) use browser::{Browser, Page, exchange};
-#[allow(unused_imports)] // Each test binary uses its part.
-pub(crate) use conf::{Site, is_root};
+#[allow(unused_imports)] // Each test binary uses its part, and benchmarks look at what is installed.
+pub(crate) use conf::{Site, apxs, is_root, module};
 pub(crate) use httpd::{Httpd, Signal};
 pub(crate) use load::Load;
 pub(crate) use strace::Strace;

@@ -1,0 +1,63 @@
+//! Logins and logouts, one after the other: what each costs, how long it takes, and when other nodes know.
+
+use crate::figures::{Act, Elsewhere, Sorted};
+use crate::stage::Stage;
+use crate::visitor::{Answer, CLOSED, Cookies, PATIENCE, Visitor};
+use std::time::Instant;
+
+/// So many logins, then as many logouts.
+pub(crate) fn measure(stage: &Stage<'_>, count: usize) -> (Act, Act) {
+    let mut visitor = Visitor::of(stage.nodes[0].address());
+    let mut visitors = Vec::new();
+    for _ in 0..10 {
+        visitor.log_in();
+        visitor.log_out();
+    }
+    let begin = act(stage, count, || {
+        let answer = visitor.log_in();
+        assert!(answer.status.is_some_and(|status| status < 400), "a login: {answer:?}");
+        visitors.push(visitor.cookies());
+        answer
+    });
+    let mut rest = visitors.into_iter();
+    let end = act(stage, count, || {
+        visitor.show(&rest.next().unwrap());
+        let answer = visitor.log_out();
+        assert!(answer.status.is_some_and(|status| status < 400), "a logout: {answer:?}");
+        answer
+    });
+    (begin, end)
+}
+
+fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> Answer) -> Act {
+    let pids = stage.pids(0);
+    let before = stage.meter.cpu(&pids);
+    let times = Sorted::of((0..count).map(|_| once().took.as_secs_f64() * 1e6).collect::<Vec<_>>());
+    let after = stage.meter.cpu(&pids);
+    let each = |n: usize| ((after[n] - before[n]) / count as f64 * 10.0).round() / 10.0;
+    let store = stage.scene.server.is_some().then(|| each(1));
+    Act { httpd: each(0), store, p50: times.at(0.5), p99: times.at(0.99), count }
+}
+
+/// From the answer of a logout here until the other node refuses the session.
+pub(crate) fn elsewhere(stage: &Stage<'_>, count: usize) -> Elsewhere {
+    let [Some(here), Some(there)] = [0, 1].map(|n| stage.nodes.get(n)) else { return Elsewhere::OneHost };
+    let (mut here, there) = (Visitor::of(here.address()), Visitor::of(there.address()));
+    let mut times = Vec::new();
+    for _ in 0..count {
+        here.log_in();
+        let session: Cookies = here.cookies();
+        let page = there.look(CLOSED, &session);
+        assert!(page.is(200), "a page of the other node: {page:?}");
+        here.log_out();
+        let start = Instant::now();
+        while !there.look(CLOSED, &session).is(401) {
+            if start.elapsed() > PATIENCE {
+                return Elsewhere::Never { seconds: PATIENCE.as_secs_f64() };
+            }
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let times = Sorted::of(times);
+    Elsewhere::After { p50: times.at(0.5), p99: times.at(0.99), max: times.at(1.0), count }
+}

@@ -1,0 +1,41 @@
+//! httpd with mod_session and mod_auth_form: the password is checked at the login, and each page behind the door is shown
+//! to whoever has a session with the site's passphrase in it. Without `SessionMaxAge`, so nothing is written back.
+
+use crate::harness::{Mpm, Site};
+use crate::ours::{common, sqlite};
+use crate::scene::Scene;
+
+/// With these modules of mod_session's, and these lines about them.
+pub(crate) fn form(modules: &[&str], lines: &str) -> Site {
+    common(Mpm::Event).load(&["request", "session", "auth_form"]).load(modules).conf(&format!(
+        "<Location />\nSession On\n{lines}\nAuthType form\nAuthName bench\nAuthFormProvider file\nAuthUserFile passwords\n\
+         AuthFormSitePassphrase sesame\n</Location>\n\
+         <Location /open>\nSession Off\n</Location>\n\
+         <Location /closed>\nRequire valid-user\n</Location>\n\
+         <Location /login>\nSetHandler form-login-handler\nRequire all granted\n</Location>\n\
+         <Location /logout>\nSetHandler form-logout-handler\nRequire all granted\n</Location>"
+    ))
+}
+
+/// With sessions in a database.
+pub(crate) fn form_dbd(scene: &Scene, driver: &str) -> Site {
+    let parameters = match &scene.server {
+        Some(server) => server.address(),
+        None => {
+            let file = format!("{}/sessions.sqlite", scene.own("database"));
+            sqlite(&file, TABLE);
+            file
+        }
+    };
+    form(&["dbd", "session_dbd"], "SessionDBDCookieName session path=/").conf(&format!(
+        "DBDriver {driver}\nDBDParams \"{parameters}\"\n\
+         DBDPrepareSQL \"delete from session where sid = %s\" deletesession\n\
+         DBDPrepareSQL \"update session set value = %s, expiry = %lld, sid = %s where sid = %s\" updatesession\n\
+         DBDPrepareSQL \"insert into session (value, expiry, sid) values (%s, %lld, %s)\" insertsession\n\
+         DBDPrepareSQL \"select value from session where sid = %s and (expiry = 0 or expiry > %lld)\" selectsession"
+    ))
+}
+
+/// The table that mod_session_dbd's manual describes; `key` is no name for a column in MariaDB.
+pub(crate) const TABLE: &str =
+    "create table if not exists session (sid varchar(64) primary key, value text, expiry bigint);";
