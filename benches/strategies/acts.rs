@@ -35,7 +35,7 @@ fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> Answer) -> Act
     let times = Sorted::of((0..count).map(|_| once().took.as_secs_f64() * 1e6).collect::<Vec<_>>());
     let after = stage.meter.cpu(&pids);
     let each = |n: usize| ((after[n] - before[n]) / count as f64 * 10.0).round() / 10.0;
-    let store = stage.scene.server.is_some().then(|| each(1));
+    let store = stage.server().is_some().then(|| each(1));
     Act { httpd: each(0), store, p50: times.at(0.5), p99: times.at(0.99), count }
 }
 

@@ -16,8 +16,8 @@ mod plot;
 mod report;
 mod rows;
 mod scene;
-mod servers;
 mod stage;
+mod stores;
 mod visitor;
 
 #[path = "../../tests/harness/mod.rs"]

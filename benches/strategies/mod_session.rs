@@ -2,7 +2,7 @@
 //! to whoever has a session with the site's passphrase in it. Without `SessionMaxAge`, so nothing is written back.
 
 use crate::harness::{Mpm, Site};
-use crate::ours::{common, sqlite};
+use crate::ours::{common, connection};
 use crate::scene::Scene;
 
 /// With these modules of mod_session's, and these lines about them.
@@ -18,21 +18,14 @@ pub(crate) fn form(modules: &[&str], lines: &str) -> Site {
 }
 
 /// With sessions in a database.
-pub(crate) fn form_dbd(scene: &Scene, driver: &str) -> Site {
-    let parameters = match &scene.server {
-        Some(server) => server.address(),
-        None => {
-            let file = format!("{}/sessions.sqlite", scene.own("database"));
-            sqlite(&file, TABLE);
-            file
-        }
-    };
+pub(crate) fn form_dbd(scene: &Scene) -> Site {
     form(&["dbd", "session_dbd"], "SessionDBDCookieName session path=/").conf(&format!(
-        "DBDriver {driver}\nDBDParams \"{parameters}\"\n\
+        "{}\n\
          DBDPrepareSQL \"delete from session where sid = %s\" deletesession\n\
          DBDPrepareSQL \"update session set value = %s, expiry = %lld, sid = %s where sid = %s\" updatesession\n\
          DBDPrepareSQL \"insert into session (value, expiry, sid) values (%s, %lld, %s)\" insertsession\n\
-         DBDPrepareSQL \"select value from session where sid = %s and (expiry = 0 or expiry > %lld)\" selectsession"
+         DBDPrepareSQL \"select value from session where sid = %s and (expiry = 0 or expiry > %lld)\" selectsession",
+        connection(scene)
     ))
 }
 

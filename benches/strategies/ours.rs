@@ -2,7 +2,6 @@
 
 use crate::harness::{Mpm, Site, module};
 use crate::scene::Scene;
-use std::process::Command;
 
 /// What every httpd here has, whatever keeps its sessions: the modules, two pages of 1 KiB, kept-alive connections, and as
 /// many processes as serve all of the load.
@@ -38,31 +37,12 @@ pub(crate) fn ours(lines: &str) -> Site {
 }
 
 /// The same with its sessions in a database.
-pub(crate) fn dbd(scene: &Scene, driver: &str) -> Site {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/httpd-conf/sql");
-    let parameters = match &scene.server {
-        Some(server) => server.address(),
-        None => {
-            let file = format!("{}/sessions.sqlite", scene.own("database"));
-            sqlite(&file, &std::fs::read_to_string(format!("{schema}/{driver}.sql")).unwrap_or_default());
-            file
-        }
-    };
-    let lines =
-        format!("LoadModule dbd_module modules/mod_dbd.so\nDBDriver {driver}\nDBDParams \"{parameters}\"");
-    ours(&format!("{lines}\nSessionClusterStore dbd"))
+pub(crate) fn dbd(scene: &Scene) -> Site {
+    let connection = connection(scene);
+    ours(&format!("LoadModule dbd_module modules/mod_dbd.so\n{connection}\nSessionClusterStore dbd"))
 }
 
-/// Makes a database of SQLite by these statements, once, and gives it to httpd's user.
-pub(crate) fn sqlite(file: &str, statements: &str) {
-    if std::path::Path::new(file).exists() {
-        return;
-    }
-    let mut sqlite = Command::new("sqlite3");
-    let made = sqlite.arg(file).arg(format!("pragma journal_mode=wal;{statements}")).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    if crate::harness::is_root() {
-        let directory = std::path::Path::new(file).parent().unwrap();
-        assert!(Command::new("chown").args(["-R", "www-data"]).arg(directory).status().unwrap().success());
-    }
+/// How mod_dbd gets at the database. While a configuration is only looked at, there is none.
+pub(crate) fn connection(scene: &Scene) -> String {
+    scene.store.as_ref().map_or("DBDriver sqlite3\nDBDParams /nowhere".to_owned(), |store| store.address())
 }

@@ -1,8 +1,8 @@
 //! What visitors see while the store's server is stopped, or dead, and what is left when it is back.
 
 use crate::figures::{Outage, Said};
-use crate::servers::Server;
 use crate::stage::Stage;
+use crate::stores::Store;
 use crate::visitor::{Answer, CLOSED, Visitor};
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Stopped by SIGSTOP.
-pub(crate) fn frozen(stage: &Stage<'_>, server: &dyn Server) -> Outage {
-    observe(stage, || server.freeze(), || server.thaw())
+pub(crate) fn frozen(stage: &Stage<'_>, store: &dyn Store) -> Outage {
+    observe(stage, || store.freeze(), || store.thaw())
 }
 
 /// Killed, and started again with what it has kept.
-pub(crate) fn killed(stage: &Stage<'_>, server: &dyn Server) -> Outage {
-    observe(stage, || server.kill(), || server.restart())
+pub(crate) fn killed(stage: &Stage<'_>, store: &dyn Store) -> Outage {
+    observe(stage, || store.kill(), || store.restart())
 }
 
 fn observe(stage: &Stage<'_>, stop: impl FnOnce(), resume: impl FnOnce()) -> Outage {
@@ -38,11 +38,11 @@ fn observe(stage: &Stage<'_>, stop: impl FnOnce(), resume: impl FnOnce()) -> Out
     let start = Instant::now();
     let after = [&known, &unknown].map(|session| {
         loop {
-            let answer = here.look(CLOSED, session);
-            match answer.status {
+            match here.look(CLOSED, session).status {
                 Some(200) => return "there".to_owned(),
-                Some(401) => return "lost".to_owned(),
                 _ if start.elapsed() < RECOVERY => std::thread::sleep(Duration::from_millis(20)),
+                // Some refuse a session that they cannot look for, so that the first such answer says nothing yet.
+                Some(401) => return "lost".to_owned(),
                 Some(status) => return format!("{status} after {RECOVERY:?}"),
                 None => return format!("no answer after {RECOVERY:?}"),
             }

@@ -45,7 +45,7 @@ pub(crate) fn measure(stage: &Stage<'_>, rounds: u32, seconds: u32) -> Page {
         cost: spread(&|[bare, own, _]| own.httpd - bare.httpd),
         ratio: spread(&|[bare, own, _]| own.httpd / bare.httpd),
         cost_of_others: spread(&|[bare, _, others]| others.httpd - bare.httpd),
-        store: stage.scene.server.is_some().then(|| spread(&|[_, own, _]| own.store)),
+        store: stage.server().is_some().then(|| spread(&|[_, own, _]| own.store)),
         operations: asked
             .map(|asked| ((asked - idle.operations * took).max(0.0) / pages * 1000.0).round() / 1000.0),
         idle,

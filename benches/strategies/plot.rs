@@ -9,7 +9,7 @@ const MOST: f64 = 1500.0;
 const TICKS: [f64; 7] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 
 /// Units of the picture: where the bars begin and end, and the height of a row.
-const LEFT: f64 = 268.0;
+const LEFT: f64 = 290.0;
 const RIGHT: f64 = 720.0;
 const WIDTH: f64 = 900.0;
 const ROW: f64 = 24.0;
@@ -23,6 +23,7 @@ const STYLE: &str = "\
   .group { font-weight: 600; }
   .paper { fill: #ffffff; }
   .rule { stroke: #d1d9e0; }
+  .spread { stroke: #1f2328; stroke-width: 1.5; }
   .ours { fill: #0969da; }
   .others { fill: #818b98; }
   .store { fill: #bc4c00; }
@@ -31,6 +32,7 @@ const STYLE: &str = "\
     .faint { fill: #9198a1; }
     .paper { fill: #0d1117; }
     .rule { stroke: #3d444d; }
+    .spread { stroke: #f0f6fc; }
     .ours { fill: #4493f8; }
     .others { fill: #848d97; }
     .store { fill: #f0883e; }
@@ -92,7 +94,7 @@ fn bar(row: &Figures, y: f64) -> String {
     let mut bar = format!("<text x=\"28\" y=\"{base:.1}\">{name}</text>\n");
     let Some(page) = &row.page else {
         let note = row.note.clone().unwrap_or_default();
-        let short: String = note.chars().take(72).collect();
+        let short: String = note.chars().take(64).collect();
         let more = if short.len() < note.len() { "..." } else { "" };
         let _ = writeln!(
             bar,
@@ -118,7 +120,7 @@ fn bar(row: &Figures, y: f64) -> String {
     let (from, to, middle) = (at(page.cost.least), at(page.cost.most), y + 12.0);
     let _ = writeln!(
         bar,
-        "<line class=\"rule\" x1=\"{from:.1}\" y1=\"{middle:.1}\" x2=\"{to:.1}\" y2=\"{middle:.1}\"/>"
+        "<line class=\"spread\" x1=\"{from:.1}\" y1=\"{middle:.1}\" x2=\"{to:.1}\" y2=\"{middle:.1}\"/>"
     );
     let _ = writeln!(bar, "<text x=\"{:.1}\" y=\"{base:.1}\">{}</text>", at(all).max(to) + 6.0, label(page));
     bar
@@ -130,7 +132,11 @@ fn total(page: &Page) -> f64 {
 }
 
 fn label(page: &Page) -> String {
-    let figure = |us: f64| if us < 10.0 { format!("{us:.1}") } else { format!("{us:.0}") };
+    let figure = |us: f64| match us {
+        us if us < 0.05 => "less than the noise".into(),
+        us if us < 10.0 => format!("{us:.1}"),
+        us => format!("{us:.0}"),
+    };
     let store = page.store.filter(|store| store.median >= 0.05);
     figure(page.cost.median)
         + &store.map_or(String::new(), |store| format!(" + {} at the store", figure(store.median)))

@@ -5,7 +5,7 @@ use crate::mod_python::{Session, python};
 use crate::mod_session::{form, form_dbd};
 use crate::ours::{dbd, ours};
 use crate::scene::{Need, Scene};
-use crate::servers::{self, Server};
+use crate::stores::{self, Store};
 
 /// Whose sessions they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) struct Row {
     pub(crate) of: Of,
     /// What must be installed.
     pub(crate) needs: &'static [Need],
-    /// Starts the server of its store, if it has one.
-    pub(crate) server: Option<fn() -> Box<dyn Server>>,
+    /// Starts what keeps its sessions outside of httpd, if there is such a thing.
+    pub(crate) store: Option<fn() -> Box<dyn Store>>,
     /// An httpd with it.
     pub(crate) site: fn(&Scene) -> Site,
     /// Whether servers can share it.
@@ -39,7 +39,7 @@ const OURS: Row = Row {
     name: "",
     of: Of::Us,
     needs: &[],
-    server: None,
+    store: None,
     site: |_| ours("SessionClusterTable 64M"),
     shared: true,
     handler: false,
@@ -63,7 +63,7 @@ pub(crate) const ROWS: &[Row] = &[
         key: "redis",
         name: "redis",
         needs: &[Program("redis-server")],
-        server: Some(servers::redis),
+        store: Some(stores::redis),
         site: |scene| ours(&format!("SessionClusterStore {}", scene.address())),
         ..OURS
     },
@@ -77,21 +77,24 @@ pub(crate) const ROWS: &[Row] = &[
         key: "dbd-sqlite",
         name: "dbd, SQLite",
         needs: &[Driver("sqlite3"), Program("sqlite3")],
-        site: |scene| dbd(scene, "sqlite3"),
+        store: Some(stores::sqlite),
+        site: |scene| dbd(scene),
         ..OURS
     },
     Row {
         key: "dbd-mariadb",
         name: "dbd, MariaDB",
         needs: &[Driver("mysql"), Program("mariadbd")],
-        site: |scene| dbd(scene, "mysql"),
+        store: Some(stores::mariadb),
+        site: |scene| dbd(scene),
         ..OURS
     },
     Row {
         key: "dbd-postgresql",
         name: "dbd, PostgreSQL",
         needs: &[Driver("pgsql"), Program("psql")],
-        site: |scene| dbd(scene, "pgsql"),
+        store: Some(stores::postgresql),
+        site: |scene| dbd(scene),
         ..OURS
     },
     Row {
@@ -105,7 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
         key: "socache-redis",
         name: "socache:redis",
         needs: &[Program("redis-server")],
-        server: Some(servers::redis),
+        store: Some(stores::redis),
         site: |scene| socache("redis", &scene.host()),
         ..OURS
     },
@@ -142,21 +145,24 @@ pub(crate) const ROWS: &[Row] = &[
         key: "session-dbd-sqlite",
         name: "mod_session_dbd, SQLite",
         needs: &[Driver("sqlite3"), Program("sqlite3")],
-        site: |scene| form_dbd(scene, "sqlite3"),
+        store: Some(stores::sqlite),
+        site: |scene| form_dbd(scene),
         ..OTHERS
     },
     Row {
         key: "session-dbd-mariadb",
         name: "mod_session_dbd, MariaDB",
         needs: &[Driver("mysql"), Program("mariadbd")],
-        site: |scene| form_dbd(scene, "mysql"),
+        store: Some(stores::mariadb),
+        site: |scene| form_dbd(scene),
         ..OTHERS
     },
     Row {
         key: "session-dbd-postgresql",
         name: "mod_session_dbd, PostgreSQL",
         needs: &[Driver("pgsql"), Program("psql")],
-        site: |scene| form_dbd(scene, "pgsql"),
+        store: Some(stores::postgresql),
+        site: |scene| form_dbd(scene),
         ..OTHERS
     },
     Row {

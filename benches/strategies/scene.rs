@@ -1,7 +1,7 @@
-//! Where a row plays: a directory that its httpds share, and the server of its store.
+//! Where a row plays: a directory that its httpds share, and what keeps its sessions.
 
 use crate::harness::apxs;
-use crate::servers::Server;
+use crate::stores::Store;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -53,14 +53,14 @@ fn drivers() -> Option<PathBuf> {
 
 pub(crate) struct Scene {
     directory: TempDir,
-    pub(crate) server: Option<Box<dyn Server>>,
+    pub(crate) store: Option<Box<dyn Store>>,
 }
 
 impl Scene {
-    pub(crate) fn new(server: Option<Box<dyn Server>>) -> Self {
+    pub(crate) fn new(store: Option<Box<dyn Store>>) -> Self {
         let directory = tempfile::Builder::new().prefix("msc-strategies-").tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-        Scene { directory, server }
+        Scene { directory, store }
     }
 
     /// A path in the directory.
@@ -89,10 +89,9 @@ impl Scene {
         path
     }
 
-    /// The address of the store's server, as the harness gives it. While a configuration is only looked at, nobody is
-    /// there yet.
+    /// The address of the store. While a configuration is only looked at, nobody is there yet.
     pub(crate) fn address(&self) -> String {
-        self.server.as_ref().map_or("redis://127.0.0.1:1".to_owned(), |server| server.address())
+        self.store.as_ref().map_or("redis://127.0.0.1:1".to_owned(), |store| store.address())
     }
 
     /// The address without what stands before `//`: `HOST:PORT`.

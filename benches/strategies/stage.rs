@@ -5,6 +5,7 @@ use crate::harness::{Httpd, Site};
 use crate::meter::Meter;
 use crate::rows::{Of, Row};
 use crate::scene::Scene;
+use crate::stores::Store;
 use crate::{acts, outage, pages};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -44,9 +45,9 @@ pub(crate) fn play(row: &'static Row, meter: &Meter, effort: Effort) -> Figures 
         let (begin, end) = acts::measure(&stage, effort.acts);
         (figures.begin, figures.end) = (Some(begin), Some(end));
         figures.elsewhere = Some(acts::elsewhere(&stage, effort.acts));
-        if let (Some(server), true) = (&stage.scene.server, stage.nodes.len() > 1) {
-            figures.frozen = Some(outage::frozen(&stage, server.as_ref()));
-            figures.killed = Some(outage::killed(&stage, server.as_ref()));
+        if let Some(store) = stage.server() {
+            figures.frozen = Some(outage::frozen(&stage, store));
+            figures.killed = Some(outage::killed(&stage, store));
         }
     }));
     if let Err(panic) = played {
@@ -60,7 +61,7 @@ pub(crate) fn play(row: &'static Row, meter: &Meter, effort: Effort) -> Figures 
 
 impl<'a> Stage<'a> {
     fn set(row: &'static Row, meter: &'a Meter) -> Self {
-        let scene = Scene::new(row.server.map(|start| start()));
+        let scene = Scene::new(row.store.map(|start| start()));
         let nodes = (0..if row.shared { 2 } else { 1 }).map(|_| start((row.site)(&scene))).collect();
         // Until the nodes trust what they hear of the store.
         std::thread::sleep(Duration::from_millis(700));
@@ -69,12 +70,17 @@ impl<'a> Stage<'a> {
 
     /// The roots of the trees of processes: httpd's, and the store's if it has a server.
     pub(crate) fn pids(&self, node: usize) -> Vec<i64> {
-        let store = self.scene.server.iter().map(|server| server.pid());
+        let store = self.scene.store.iter().filter_map(|store| store.pid());
         [self.nodes[node].pid()].into_iter().chain(store).collect()
     }
 
+    /// The server of the store, if it has one.
+    pub(crate) fn server(&self) -> Option<&dyn Store> {
+        self.scene.store.as_deref().filter(|store| store.pid().is_some())
+    }
+
     pub(crate) fn operations(&self) -> Option<f64> {
-        self.scene.server.as_ref()?.operations()
+        self.scene.store.as_ref()?.operations()
     }
 }
 
