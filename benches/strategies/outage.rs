@@ -42,7 +42,7 @@ fn observe(stage: &Stage<'_>, stop: impl FnOnce(), resume: impl FnOnce()) -> Out
                 Some(200) => return "there".to_owned(),
                 _ if start.elapsed() < RECOVERY => std::thread::sleep(Duration::from_millis(20)),
                 // Some refuse a session that they cannot look for, so that the first such answer says nothing yet.
-                Some(401) => return "lost".to_owned(),
+                Some(401) => return format!("401 after {RECOVERY:?}"),
                 Some(status) => return format!("{status} after {RECOVERY:?}"),
                 None => return format!("no answer after {RECOVERY:?}"),
             }
