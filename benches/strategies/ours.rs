@@ -15,7 +15,8 @@ pub(crate) fn common(mpm: Mpm) -> Site {
              <Directory />\nAllowOverride None\nRequire all granted\n</Directory>\n\
              <Location /open>\nRequire all granted\n</Location>\n\
              <Location /static>\nRequire all granted\n</Location>\n\
-             <IfModule mpm_event_module>\nStartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n</IfModule>\n\
+             <IfModule mpm_event_module>\nStartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n\
+             MinSpareThreads 1\nMaxSpareThreads 16\n</IfModule>\n\
              <IfModule mpm_prefork_module>\nStartServers 8\nServerLimit 8\n\
              MinSpareServers 1\nMaxSpareServers 8\nMaxRequestWorkers 8\n</IfModule>",
         );
@@ -26,7 +27,12 @@ pub(crate) fn common(mpm: Mpm) -> Site {
 
 /// A node with these lines about its table or store.
 pub(crate) fn ours(lines: &str) -> Site {
-    common(Mpm::Event).conf(&format!(
+    with(&[], lines)
+}
+
+/// The same with these modules of httpd's, which the store needs.
+pub(crate) fn with(modules: &[&str], lines: &str) -> Site {
+    common(Mpm::Event).load(modules).conf(&format!(
         "LoadModule session_cluster_module {}\n{lines}\nSessionClusterRealm bench\n\
          <Location /closed>\nAuthType Session\nRequire valid-user\n</Location>\n\
          <Location /login>\nSetHandler session-cluster-login\nSessionClusterAuthn file\nAuthUserFile passwords\n\
@@ -38,8 +44,7 @@ pub(crate) fn ours(lines: &str) -> Site {
 
 /// The same with its sessions in a database.
 pub(crate) fn dbd(scene: &Scene) -> Site {
-    let connection = connection(scene);
-    ours(&format!("LoadModule dbd_module modules/mod_dbd.so\n{connection}\nSessionClusterStore dbd"))
+    with(&["dbd"], &format!("{}\nSessionClusterStore dbd", connection(scene)))
 }
 
 /// How mod_dbd gets at the database. While a configuration is only looked at, there is none.

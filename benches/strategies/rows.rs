@@ -3,7 +3,7 @@
 use crate::harness::Site;
 use crate::mod_python::{Session, python};
 use crate::mod_session::{form, form_dbd};
-use crate::ours::{dbd, ours};
+use crate::ours::{dbd, ours, with};
 use crate::scene::{Need, Scene};
 use crate::stores::{self, Store};
 
@@ -199,8 +199,8 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn socache(provider: &str, arguments: &str) -> Site {
-    let load = format!("LoadModule socache_{provider}_module modules/mod_socache_{provider}.so");
-    ours(&format!("{load}\nSessionClusterStore socache:{provider}:{arguments}"))
+    let lines = format!("SessionClusterStore socache:{provider}:{arguments}");
+    with(&[&format!("socache_{provider}")], &lines)
 }
 
 /// Those that `BENCH_ROWS` chooses: by their keys, or by how their keys begin (`dbd`, `python`). The error is a word
