@@ -115,14 +115,14 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         key: "socache-dbm",
         name: "socache:dbm",
-        site: |scene| socache("dbm", &scene.own("sessions.dbm")),
+        site: |scene| socache("dbm", &format!("{}/sessions", scene.own("cache"))),
         shared: false,
         ..OURS
     },
     Row {
         key: "socache-shmcb",
         name: "socache:shmcb",
-        site: |scene| socache("shmcb", &format!("{}(8388608)", scene.own("shmcb"))),
+        site: |scene| socache("shmcb", &format!("{}/sessions(8388608)", scene.own("cache"))),
         shared: false,
         ..OURS
     },
