@@ -3,7 +3,8 @@
 use crate::figures::{Act, Elsewhere, Sorted};
 use crate::stage::Stage;
 use crate::visitor::{Answer, CLOSED, Cookies, PATIENCE, Visitor};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// So many logins, then as many logouts.
 pub(crate) fn measure(stage: &Stage<'_>, count: usize) -> (Act, Act) {
@@ -39,12 +40,41 @@ fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> Answer) -> Act
     Act { httpd: each(0), store, p50: times.at(0.5), p99: times.at(0.99), count }
 }
 
+/// What is longer than this is measured for several sessions at once.
+const LONG: Duration = Duration::from_millis(50);
+/// So many; and how often each asks then.
+const AT_ONCE: usize = 10;
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// From the answer of a logout here until the other node refuses the session.
 pub(crate) fn elsewhere(stage: &Stage<'_>, count: usize) -> Elsewhere {
     let [Some(here), Some(there)] = [0, 1].map(|n| stage.nodes.get(n)) else { return Elsewhere::OneHost };
-    let (mut here, there) = (Visitor::of(here.address()), Visitor::of(there.address()));
-    let mut times = Vec::new();
-    for _ in 0..count {
+    let nodes = [here.address(), there.address()];
+    let few = count.div_ceil(20);
+    let Some(mut times) = refusals(nodes, few, Duration::ZERO) else {
+        return Elsewhere::Never { seconds: PATIENCE.as_secs_f64() };
+    };
+    let (at_once, pause) = match times.iter().max() {
+        Some(longest) if *longest > LONG => (AT_ONCE, PAUSE),
+        _ => (1, Duration::ZERO),
+    };
+    let each = (count - few).div_ceil(at_once);
+    std::thread::scope(|scope| {
+        let visitors: Vec<_> =
+            (0..at_once).map(|_| scope.spawn(move || refusals(nodes, each, pause))).collect();
+        for visitor in visitors {
+            times.extend(visitor.join().unwrap().expect("others were refused"));
+        }
+    });
+    let count = times.len();
+    let times = Sorted::of(times.iter().map(|time| time.as_secs_f64() * 1e6));
+    Elsewhere::After { p50: times.at(0.5), p99: times.at(0.99), max: times.at(1.0), count }
+}
+
+/// So many of these times, one after the other; `None` if a session is never refused.
+fn refusals([here, there]: [SocketAddr; 2], count: usize, pause: Duration) -> Option<Vec<Duration>> {
+    let (mut here, there) = (Visitor::of(here), Visitor::of(there));
+    let refusal = |_| {
         here.log_in();
         let session: Cookies = here.cookies();
         let page = there.look(CLOSED, &session);
@@ -53,11 +83,11 @@ pub(crate) fn elsewhere(stage: &Stage<'_>, count: usize) -> Elsewhere {
         let start = Instant::now();
         while !there.look(CLOSED, &session).is(401) {
             if start.elapsed() > PATIENCE {
-                return Elsewhere::Never { seconds: PATIENCE.as_secs_f64() };
+                return None;
             }
+            std::thread::sleep(pause);
         }
-        times.push(start.elapsed().as_secs_f64() * 1e6);
-    }
-    let times = Sorted::of(times);
-    Elsewhere::After { p50: times.at(0.5), p99: times.at(0.99), max: times.at(1.0), count }
+        Some(start.elapsed())
+    };
+    (0..count).map(refusal).collect()
 }

@@ -130,8 +130,10 @@ pub(crate) struct Outage {
     /// A page with a session of another node.
     pub(crate) unknown: [Said; 2],
     pub(crate) login: [Said; 2],
-    /// What became of the session that this node knows, and of the other node's, once the server was back.
-    pub(crate) after: [String; 2],
+    /// How many milliseconds after its server was back a login opened the door again; `None`: not in ten seconds.
+    pub(crate) back: Option<f64>,
+    /// A second later, the answers to the session that this node knows, and to the other node's.
+    pub(crate) after: [Option<u16>; 2],
 }
 
 /// An answer.

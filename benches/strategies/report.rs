@@ -111,9 +111,9 @@ const ACTS: &[&str] = &[
 const OUTAGES: &[&str] = &[
     "",
     "stopped: known session; other node's; login",
-    "after it",
+    "works again, and its sessions",
     "killed: known session; other node's; login",
-    "after it",
+    "works again, and its sessions",
 ];
 
 fn spread(spread: Spread) -> String {
@@ -155,9 +155,21 @@ fn seen(outage: &Outage) -> String {
     [&outage.known, &outage.unknown, &outage.login].map(both).join("; ")
 }
 
+/// `after 0.2 s; both there`
 fn after(outage: &Outage) -> String {
-    let [known, unknown] = &outage.after;
-    if known == unknown { known.clone() } else { format!("{known}; other node's {unknown}") }
+    let word = |status: &Option<u16>| match status {
+        Some(200) => "there".into(),
+        Some(401) => "gone".into(),
+        Some(status) => status.to_string(),
+        None => "no answer".into(),
+    };
+    let back = outage.back.map_or("not in 10 s".into(), |ms| format!("after {:.1} s", ms / 1000.0));
+    let [known, unknown] = outage.after.each_ref().map(word);
+    if known == unknown {
+        format!("{back}; both {known}")
+    } else {
+        format!("{back}; {known}; other node's {unknown}")
+    }
 }
 
 impl Table {
