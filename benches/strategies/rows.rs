@@ -101,6 +101,7 @@ pub(crate) const ROWS: &[Row] = &[
         key: "socache-memcache",
         name: "socache:memcache",
         needs: &[Program("memcached")],
+        store: Some(stores::memcached),
         site: |scene| socache("memcache", &scene.host()),
         ..OURS
     },

@@ -2,8 +2,11 @@
 //! how much it was asked to do.
 
 use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
+use crate::harness::memcached::Memcached;
 use crate::harness::redis::Redis;
 use crate::mod_session::TABLE;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// A server, or a file of a database.
 pub(crate) trait Store {
@@ -122,9 +125,51 @@ impl Store for Sqlite {
     }
 }
 
+impl Store for Memcached {
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
+    }
+
+    fn pid(&self) -> Option<i64> {
+        Some(Memcached::pid(self))
+    }
+
+    fn freeze(&self) {
+        Memcached::freeze(self, true);
+    }
+
+    fn thaw(&self) {
+        Memcached::freeze(self, false);
+    }
+
+    fn kill(&self) {
+        self.stop_hard();
+    }
+
+    fn restart(&self) {
+        Memcached::restart(self);
+    }
+
+    /// What was asked for, stored, touched and removed.
+    fn operations(&self) -> Option<f64> {
+        let mut stream = TcpStream::connect(self.address()).ok()?;
+        stream.write_all(b"stats\r\nquit\r\n").ok()?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).ok()?;
+        let counted = ["cmd_get", "cmd_set", "cmd_touch", "delete_hits", "delete_misses"];
+        let counts = said.lines().filter_map(|line| line.strip_prefix("STAT ")?.split_once(' '));
+        let counts = counts.filter(|(name, _)| counted.contains(name));
+        Some(counts.filter_map(|(_, count)| count.trim().parse::<f64>().ok()).sum())
+    }
+}
+
 /// As `httpd-conf/50-cluster.conf` says that it should be.
 pub(crate) fn redis() -> Box<dyn Store> {
     Box::new(Redis::builder().conf("appendonly yes\nmaxmemory-policy noeviction").start())
+}
+
+pub(crate) fn memcached() -> Box<dyn Store> {
+    Box::new(Memcached::start(64))
 }
 
 pub(crate) fn sqlite() -> Box<dyn Store> {

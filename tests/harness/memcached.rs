@@ -29,6 +29,13 @@ impl Memcached {
         self.port
     }
 
+    /// Its pid.
+    #[track_caller]
+    pub(crate) fn pid(&self) -> i64 {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.as_ref().expect("it is not running").id().into()
+    }
+
     /// `kill -9`: all that it had is gone.
     pub(crate) fn stop_hard(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
