@@ -11,33 +11,32 @@ pub(crate) fn measure(stage: &Stage<'_>, count: usize) -> (Act, Act) {
     let mut visitor = Visitor::of(stage.nodes[0].address());
     let mut visitors = Vec::new();
     for _ in 0..10 {
-        visitor.log_in();
-        visitor.log_out();
+        visitor.insist(Visitor::log_in);
+        visitor.insist(Visitor::log_out);
     }
     let begin = act(stage, count, || {
-        let answer = visitor.log_in();
-        assert!(answer.status.is_some_and(|status| status < 400), "a login: {answer:?}");
+        let done = visitor.insist(Visitor::log_in);
         visitors.push(visitor.cookies());
-        answer
+        done
     });
     let mut rest = visitors.into_iter();
     let end = act(stage, count, || {
         visitor.show(&rest.next().unwrap());
-        let answer = visitor.log_out();
-        assert!(answer.status.is_some_and(|status| status < 400), "a logout: {answer:?}");
-        answer
+        visitor.insist(Visitor::log_out)
     });
     (begin, end)
 }
 
-fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> Answer) -> Act {
+fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> (Answer, usize)) -> Act {
     let pids = stage.pids(0);
     let before = stage.meter.cpu(&pids);
-    let times = Sorted::of((0..count).map(|_| once().took.as_secs_f64() * 1e6).collect::<Vec<_>>());
+    let done: Vec<(Answer, usize)> = (0..count).map(|_| once()).collect();
     let after = stage.meter.cpu(&pids);
     let each = |n: usize| ((after[n] - before[n]) / count as f64 * 10.0).round() / 10.0;
     let store = stage.server().is_some().then(|| each(1));
-    Act { httpd: each(0), store, p50: times.at(0.5), p99: times.at(0.99), count }
+    let times = Sorted::of(done.iter().map(|(answer, _)| answer.took.as_secs_f64() * 1e6));
+    let put_off = done.iter().map(|(_, put_off)| put_off).sum();
+    Act { httpd: each(0), store, p50: times.at(0.5), p99: times.at(0.99), count, put_off }
 }
 
 /// What is longer than this is measured for several sessions at once.
@@ -75,11 +74,10 @@ pub(crate) fn elsewhere(stage: &Stage<'_>, count: usize) -> Elsewhere {
 fn refusals([here, there]: [SocketAddr; 2], count: usize, pause: Duration) -> Option<Vec<Duration>> {
     let (mut here, there) = (Visitor::of(here), Visitor::of(there));
     let refusal = |_| {
-        here.log_in();
+        here.insist(Visitor::log_in);
         let session: Cookies = here.cookies();
-        let page = there.look(CLOSED, &session);
-        assert!(page.is(200), "a page of the other node: {page:?}");
-        here.log_out();
+        open(&there, &session);
+        here.insist(Visitor::log_out);
         let start = Instant::now();
         while !there.look(CLOSED, &session).is(401) {
             if start.elapsed() > PATIENCE {
@@ -90,4 +88,14 @@ fn refusals([here, there]: [SocketAddr; 2], count: usize, pause: Duration) -> Op
         Some(start.elapsed())
     };
     (0..count).map(refusal).collect()
+}
+
+/// Sees a page with this session, at the latest after some tries.
+pub(crate) fn open(visitor: &Visitor, session: &str) {
+    let opened = (0..20).any(|_| {
+        let page = visitor.look(CLOSED, session);
+        assert!(!page.is(401), "a session that was just begun is refused");
+        page.is(200)
+    });
+    assert!(opened, "a session that was just begun opens nothing");
 }

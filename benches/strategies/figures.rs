@@ -108,6 +108,8 @@ pub(crate) struct Act {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) count: usize,
+    /// How often one was answered 503 and done again, because the store took longer than a request may wait.
+    pub(crate) put_off: usize,
 }
 
 /// Another node's answer to a session that was logged out here.

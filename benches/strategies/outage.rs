@@ -1,5 +1,6 @@
 //! What visitors see while the store's server is stopped, or dead, and what is left when it is back.
 
+use crate::acts::open;
 use crate::figures::{Outage, Said};
 use crate::stage::Stage;
 use crate::stores::Store;
@@ -21,10 +22,11 @@ pub(crate) fn killed(stage: &Stage<'_>, store: &dyn Store) -> Outage {
 
 fn observe(stage: &Stage<'_>, stop: impl FnOnce(), resume: impl FnOnce()) -> Outage {
     let [mut here, mut there] = [0, 1].map(|n| Visitor::of(stage.nodes[n].address()));
-    here.log_in();
-    there.log_in();
+    here.insist(Visitor::log_in);
+    there.insist(Visitor::log_in);
     let (known, unknown) = (here.cookies(), there.cookies());
-    assert!(here.look(CLOSED, &known).is(200) && there.look(CLOSED, &unknown).is(200));
+    open(&here, &known);
+    open(&there, &unknown);
     stop();
     let known_said = twice(|| here.look(CLOSED, &known));
     let unknown_said = twice(|| here.look(CLOSED, &unknown));

@@ -1,6 +1,7 @@
 //! What a page costs in steady state: the bare page, the page with a session and the page with one of 64 sessions, in
 //! alternation.
 
+use crate::acts::open;
 use crate::figures::{Idle, Page, Spread};
 use crate::meter::Load;
 use crate::stage::Stage;
@@ -55,11 +56,10 @@ pub(crate) fn measure(stage: &Stage<'_>, rounds: u32, seconds: u32) -> Page {
 fn log_in(stage: &Stage<'_>) -> Vec<Cookies> {
     let mut visitor = Visitor::of(stage.nodes[0].address());
     let sessions = (0..SESSIONS).map(|_| {
-        let answer = visitor.log_in();
+        let (answer, _) = visitor.insist(Visitor::log_in);
         let cookies = visitor.cookies();
         assert!(!cookies.is_empty(), "no cookie from a login: {answer:?}");
-        let page = visitor.look(CLOSED, &cookies);
-        assert!(page.is(200), "a page with a new session: {page:?}");
+        open(&visitor, &cookies);
         cookies
     });
     let sessions = sessions.collect();

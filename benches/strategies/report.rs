@@ -127,7 +127,11 @@ fn used(act: &Act) -> String {
 }
 
 fn waited(act: &Act) -> String {
-    format!("{:.2} / {:.2}", act.p50 / 1000.0, act.p99 / 1000.0)
+    let times = format!("{:.2} / {:.2}", act.p50 / 1000.0, act.p99 / 1000.0);
+    match act.put_off {
+        0 => times,
+        put_off => format!("{times} (503 {put_off} times)"),
+    }
 }
 
 fn told(elsewhere: &Elsewhere) -> String {

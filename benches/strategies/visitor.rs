@@ -79,6 +79,21 @@ impl Visitor {
         self.post("/logout", "")
     }
 
+    /// Does it again where the answer asks for that, as a store does that is too slow. Gives the last answer, and how often
+    /// it was put off.
+    pub(crate) fn insist(&mut self, act: fn(&mut Self) -> Answer) -> (Answer, usize) {
+        let mut put_off = 0;
+        loop {
+            let answer = act(self);
+            match answer.status {
+                Some(status) if status < 400 => return (answer, put_off),
+                Some(503) | None if put_off < 20 => put_off += 1,
+                _ => panic!("a login or logout, put off {put_off} times: {answer:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
