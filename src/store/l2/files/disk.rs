@@ -29,44 +29,59 @@ impl Disk {
         Disk { root: root.to_owned(), fsync, tag: OnceLock::new(), serial: AtomicU64::new(0) }
     }
 
+    /// A file with these contents that has no place yet.
+    pub(super) fn draft(&self, contents: &[u8]) -> io::Result<Draft<'_>> {
+        let temporary = self.temporary();
+        let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+        let mut file = open.map_err(|e| match e.kind() {
+            // Whoever hears of a place that is not there makes it. This one is made with the store.
+            ErrorKind::NotFound => io::Error::other("its directory tmp is gone"),
+            _ => e,
+        })?;
+        let draft = Draft { disk: self, temporary };
+        file.write_all(contents)?;
+        if self.fsync {
+            file.sync_all()?;
+        }
+        Ok(draft)
+    }
+
     /// Places a file with these contents; false when there is one of that name.
     pub(super) fn place(&self, path: &Path, contents: &[u8]) -> io::Result<bool> {
-        let temporary = self.temporary();
-        let placed = self.write(&temporary, contents).and_then(|()| self.link(&temporary, path));
-        // What is left of it when this fails goes with a purge.
-        let _ = fs::remove_file(&temporary);
-        if placed.as_ref().is_ok_and(|&placed| placed) {
-            self.settle(path)?;
-        }
-        placed
+        self.draft(contents)?.place(path)
     }
 
     /// Places a file with these contents, over the one that is there.
     pub(super) fn replace(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
-        let temporary = self.temporary();
-        self.write(&temporary, contents).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
-        })
+        fs::rename(&self.draft(contents)?.temporary, path)
     }
 
     /// Makes an empty file; false when there is one of that name.
     pub(super) fn mark(&self, path: &Path) -> io::Result<bool> {
+        let made = self.note(path)?;
+        self.settle(path).map(|()| made)
+    }
+
+    /// The same of one that a power loss may take back.
+    pub(super) fn note(&self, path: &Path) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(_) => self.settle(path).map(|()| true),
+            Ok(_) => Ok(true),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(e),
         }
     }
 
-    /// Makes a directory, and those that it lies in down from the root; no error when it is there.
+    /// Makes a directory, and those that it lies in within a part of the store; no error when it is there. The parts are made
+    /// with the store, and never where it is not any more.
     pub(super) fn directory(&self, path: &Path) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => self.settle(path),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                let parent =
-                    path.parent().filter(|parent| parent.starts_with(&self.root) && *parent != self.root);
-                self.directory(parent.ok_or(e)?)?;
+                let is_within = |parent: &&Path| {
+                    parent.parent().is_some_and(|part| part != self.root && part.starts_with(&self.root))
+                };
+                self.directory(path.parent().filter(is_within).ok_or(e)?)?;
                 self.directory(path)
             }
             Err(e) => Err(e),
@@ -96,22 +111,7 @@ impl Disk {
         })
     }
 
-    fn write(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(contents)?;
-        if self.fsync { file.sync_all() } else { Ok(()) }
-    }
-
-    fn link(&self, temporary: &Path, path: &Path) -> io::Result<bool> {
-        match fs::hard_link(temporary, path) {
-            Ok(()) => Ok(true),
-            // Over NFS the answer to a link that was made can be lost, and the second try then finds it.
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(fs::metadata(temporary)?.nlink() > 1),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Waits until the name outlives a power loss.
+    /// Waits until the name outlives a power loss, also when somebody else has just made it: what is answered rests on it.
     fn settle(&self, path: &Path) -> io::Result<()> {
         match path.parent() {
             Some(parent) if self.fsync => File::open(parent)?.sync_all(),
@@ -120,8 +120,39 @@ impl Disk {
     }
 }
 
+/// A file that is written and has a temporary name only. What is left of it when its writer dies goes with a purge.
+pub(super) struct Draft<'a> {
+    disk: &'a Disk,
+    temporary: PathBuf,
+}
+
+impl Draft<'_> {
+    /// Gives it a name; false when there is a file of that name.
+    pub(super) fn place(&self, path: &Path) -> io::Result<bool> {
+        let placed = match fs::hard_link(&self.temporary, path) {
+            Ok(()) => true,
+            // Over NFS the answer to a link that was made can be lost, and the second try then finds it.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => fs::metadata(&self.temporary)?.nlink() > 1,
+            Err(e) => return Err(e),
+        };
+        self.disk.settle(path)?;
+        Ok(placed)
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
 /// The contents of a file, and what the directory says of it; `None` when there is none.
 pub(super) fn read(path: &Path) -> io::Result<Option<(Vec<u8>, fs::Metadata)>> {
+    read_head(path, LARGEST)
+}
+
+/// The same of so many bytes at most.
+pub(super) fn read_head(path: &Path, most: u64) -> io::Result<Option<(Vec<u8>, fs::Metadata)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -129,7 +160,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<(Vec<u8>, fs::Metadata)>> {
     };
     let metadata = file.metadata()?;
     let mut contents = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(&file, LARGEST), &mut contents)?;
+    io::Read::read_to_end(&mut io::Read::take(&file, most), &mut contents)?;
     Ok(Some((contents, metadata)))
 }
 
@@ -150,6 +181,14 @@ pub(super) fn names(path: &Path) -> io::Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
+/// The same for who only tidies up: what is no directory has none.
+pub(super) fn names_if_any(path: &Path) -> io::Result<Vec<String>> {
+    match names(path) {
+        Err(e) if e.kind() == ErrorKind::NotADirectory => Ok(Vec::new()),
+        names => names.map(Option::unwrap_or_default),
+    }
+}
+
 /// Removes a file; no error when there is none.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -165,7 +204,11 @@ pub(super) fn modified(metadata: &fs::Metadata) -> Timestamp {
     Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
 }
 
-/// A failure with the `what` of it. Paths of sessions are not told: a log is no place for keys.
+/// A failure with the `what` of it. Paths of sessions are not told: a log is no place for keys. A full disk is no reason to put off
+/// those who want to read.
 pub(super) fn fault(what: &'static str) -> impl Fn(io::Error) -> Fault {
-    move |e| Fault::Down(format!("{what}: {e}"))
+    move |e| match e.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Odd(format!("{what}: {e}")),
+        _ => Fault::Down(format!("{what}: {e}")),
+    }
 }

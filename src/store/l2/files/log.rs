@@ -5,8 +5,8 @@
 //! `trimmed/NUMBER` says up to where entries may be gone. It is placed before any is removed, and the largest counts, so that two
 //! hosts can purge at a time. A writer that has found a place at or before it, because it was asleep for so long, takes another.
 
-use super::Shared;
 use super::disk::{self, fault};
+use super::{Shared, TRIES};
 use crate::clock::Timestamp;
 use crate::store::l2::workers::Fault;
 use crate::store::l2::{BATCH, Event, Position, wire};
@@ -24,21 +24,27 @@ impl Shared {
     pub(super) fn tell(&self, event: &Event) -> Result<(), Fault> {
         let failed = fault("the log cannot be written");
         let entry = wire::event(event);
+        let draft = self.disk.draft(&entry).map_err(&failed)?;
         let mut number = self.last()? + 1;
+        let mut misses = 0;
         loop {
-            match self.disk.place(&self.entry(number), &entry) {
+            let path = self.entry(number);
+            match draft.place(&path) {
                 Ok(true) if number > self.trimmed().map_err(&failed)? => break,
                 // Nobody reads there any more.
-                Ok(true) => number = self.last()? + 1,
+                Ok(true) => {
+                    disk::remove(&path).map_err(&failed)?;
+                    number = self.last()? + 1;
+                }
                 Ok(false) => number += 1,
-                Err(e) if e.kind() == ErrorKind::NotFound && self.is_there()? => {
-                    let path = self.entry(number);
+                Err(e) if e.kind() == ErrorKind::NotFound && misses < TRIES && self.is_there()? => {
                     self.disk.directory(path.parent().unwrap_or(&path)).map_err(&failed)?;
+                    misses += 1;
                 }
                 Err(e) => return Err(failed(e)),
             }
         }
-        self.last.fetch_max(number, Ordering::Relaxed);
+        self.last.store(number, Ordering::Relaxed);
         Ok(())
     }
 
@@ -46,20 +52,35 @@ impl Shared {
     pub(super) fn last(&self) -> Result<u64, Fault> {
         let failed = fault("the log cannot be read");
         let exists = |number: u64| self.entry(number).try_exists().map_err(&failed);
-        // There are no gaps: an entry is there exactly if none before it is missing.
-        let mut known = self.last.load(Ordering::Relaxed).max(self.trimmed().map_err(&failed)?);
-        let mut step = 1;
-        while exists(known + step)? {
-            known += step;
-            step *= 2;
-        }
-        while step > 1 {
-            step /= 2;
-            if exists(known + step)? {
+        let mut trimmed = self.trimmed().map_err(&failed)?;
+        // Where it was last time, if that is still there: an older state of the directory may have been put back.
+        let before = self.last.load(Ordering::Relaxed);
+        let mut known = if before > trimmed && exists(before)? { before } else { trimmed };
+        loop {
+            // There are no gaps: an entry is there exactly if none before it is missing.
+            let mut step = 1;
+            while exists(known + step)? {
                 known += step;
+                step *= 2;
             }
+            while step > 1 {
+                step /= 2;
+                if exists(known + step)? {
+                    known += step;
+                }
+            }
+            if known > trimmed {
+                break;
+            }
+            // No entry was seen. Either there is none, or they were removed meanwhile, or all of the log is away.
+            fs::metadata(self.disk.root.join("log")).map_err(&failed)?;
+            trimmed = self.trimmed().map_err(&failed)?;
+            if trimmed <= known {
+                break;
+            }
+            known = trimmed;
         }
-        self.last.fetch_max(known, Ordering::Relaxed);
+        self.last.store(known, Ordering::Relaxed);
         Ok(known)
     }
 
@@ -72,7 +93,8 @@ impl Shared {
             let Some((bytes, _)) = disk::read(&self.entry(number)).map_err(&failed)? else { break };
             entries.push((Position { major: number, minor: 0 }, wire::read_event(&bytes)));
         }
-        if entries.is_empty() && position.major < self.trimmed().map_err(failed)? {
+        let end = position.major + entries.len() as u64;
+        if entries.len() < BATCH && end < self.trimmed().map_err(failed)? {
             return Err(Fault::Odd("the log has lost entries that were not read yet".into()));
         }
         Ok(entries)
@@ -86,10 +108,11 @@ impl Shared {
     /// Up to where entries may be gone.
     pub(super) fn trimmed(&self) -> io::Result<u64> {
         let numbers = disk::names(&self.disk.root.join("trimmed"))?;
-        Ok(numbers.iter().flatten().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
+        let numbers = numbers.ok_or_else(|| io::Error::other("its directory trimmed is gone"))?;
+        Ok(numbers.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
     }
 
-    /// Removes entries that were written before `before`, until the time is over.
+    /// Removes entries that were written before `before`, until the time is over, and those that somebody else meant to.
     pub(super) fn trim(&self, before: Timestamp, until: Instant) -> io::Result<()> {
         let first = self.trimmed()?;
         let mut last = first;
@@ -103,18 +126,34 @@ impl Shared {
         }
         if last > first {
             self.disk.mark(&self.disk.root.join("trimmed").join(last.to_string()))?;
-            let earlier = disk::names(&self.disk.root.join("trimmed"))?.into_iter().flatten();
-            for number in earlier.filter(|name| name.parse().is_ok_and(|number: u64| number < last)) {
-                disk::remove(&self.disk.root.join("trimmed").join(number))?;
+            for number in disk::names_if_any(&self.disk.root.join("trimmed"))? {
+                if number.parse().is_ok_and(|number: u64| number < last) {
+                    disk::remove(&self.disk.root.join("trimmed").join(number))?;
+                }
             }
         }
-        for number in first + 1..=last {
-            disk::remove(&self.entry(number))?;
-            if number % THOUSAND == THOUSAND - 1
-                && let Some(full) = self.entry(number).parent()
-            {
-                // What another host had not removed yet keeps it for now.
-                let _ = fs::remove_dir(full);
+        self.remove_entries(last, until)
+    }
+
+    /// Removes the entries up to that one, until the time is over.
+    fn remove_entries(&self, last: u64, until: Instant) -> io::Result<()> {
+        let log = self.disk.root.join("log");
+        for thousand in disk::names_if_any(&log)? {
+            let Some(number) = thousand.parse().ok().filter(|number: &u64| *number <= last / THOUSAND) else {
+                continue;
+            };
+            let dir = log.join(thousand);
+            for name in disk::names_if_any(&dir)? {
+                if Instant::now() >= until {
+                    return Ok(());
+                }
+                if name.parse().is_ok_and(|number: u64| number <= last) {
+                    disk::remove(&dir.join(name))?;
+                }
+            }
+            if number < last / THOUSAND {
+                // Unless a writer who slept has just put something there.
+                let _ = fs::remove_dir(dir);
             }
         }
         Ok(())

@@ -3,17 +3,22 @@
 //! `stamps/MS`: that stamp was given out. A new one is above all that are there, and nobody else's, because only one can make the
 //! file. `marks/SCOPE/STAMP-UNTIL`: the scope was marked; the highest stamp and the latest time count. `nodes/NAME`: what a node says of
 //! itself; when it did is when the file was written.
+//!
+//! Why a stamp is above all before it: whoever was given one had made its file before. Who begins after that finds it in the list,
+//! or a higher one for which it was removed, and takes one above both. Two who list the same try to make the same file, and one
+//! goes on to the next. A file is removed only a minute after its time, when a higher one is there: who listed before that, and
+//! could take the same stamp once more, has been given up by its caller long since, and a mark that it makes still only rises.
 
 use super::disk::{self, fault};
-use super::{Shared, key_of};
+use super::{Shared, TRIES, key_of};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::l2::workers::Fault;
 use crate::store::l2::{Event, Mark, NodeReport, NodeWord};
 use data_encoding::HEXLOWER;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stamps that were given out are kept for so long after a higher one: longer than anybody takes to choose one.
 const CHOICE: Duration = Duration::from_secs(60);
@@ -33,10 +38,13 @@ impl Shared {
         let now = self.now()?;
         let claimed = self.claim(stamp, now).map_err(&failed)?;
         let dir = self.scope(scope);
-        let name = format!("{}-{}", claimed.as_millis(), now.after(keep).as_millis());
-        self.disk.directory(&dir).and_then(|()| self.disk.mark(&dir.join(name))).map_err(&failed)?;
+        self.add(&dir, claimed, now.after(keep)).map_err(&failed)?;
         let mark = self.merged(scope, &dir, Timestamp::default()).map_err(&failed)?;
         let mark = mark.ok_or_else(|| Fault::Odd("a mark is gone that was just made".into()))?;
+        if mark.stamp > claimed || mark.until > now.after(keep) {
+            // The highest of them may be kept for a shorter time.
+            self.add(&dir, mark.stamp, mark.until).map_err(&failed)?;
+        }
         self.tell(&Event::Marked(mark))?;
         // Above it may be one that somebody else has claimed at the same time.
         Ok(if stamp.is_some() { mark.stamp } else { claimed })
@@ -69,11 +77,19 @@ impl Shared {
             .map_err(failed)
     }
 
-    /// Removes marks whose time is over.
-    pub(super) fn purge_marks(&self, now: Timestamp) -> io::Result<()> {
-        for scope in disk::names(&self.disk.root.join("marks"))?.unwrap_or_default() {
-            let dir = self.disk.root.join("marks").join(scope);
-            let names = disk::names(&dir)?.unwrap_or_default();
+    /// Removes marks whose time is over, those of the scope after that one first, until the time is. Notes how far it came.
+    pub(super) fn purge_marks(&self, now: Timestamp, after: &mut String, until: Instant) -> io::Result<()> {
+        let mut scopes = disk::names_if_any(&self.disk.root.join("marks"))?;
+        scopes.sort_unstable();
+        let from = scopes.partition_point(|scope| scope <= after);
+        scopes.rotate_left(from);
+        for scope in scopes {
+            if Instant::now() >= until {
+                break;
+            }
+            let dir = self.disk.root.join("marks").join(&scope);
+            *after = scope;
+            let names = disk::names_if_any(&dir)?;
             let over = |name: &&String| parts(name).is_some_and(|(_, until)| until <= now);
             let gone = names
                 .iter()
@@ -126,11 +142,25 @@ impl Shared {
         while !self.disk.mark(&dir.join(next.to_string()))? && stamp.is_none() {
             next += 1;
         }
-        let kept = u64::try_from(CHOICE.as_millis()).unwrap_or(u64::MAX);
-        for old in given.into_iter().filter(|given| given.saturating_add(kept) < next) {
+        let old = now.before(CHOICE).as_millis().min(next);
+        for old in given.into_iter().filter(|given| *given < old) {
             disk::remove(&dir.join(old.to_string()))?;
         }
         Ok(Timestamp::from_millis(next))
+    }
+
+    /// Adds a mark to a scope.
+    fn add(&self, dir: &Path, stamp: Timestamp, until: Timestamp) -> io::Result<()> {
+        let path = dir.join(format!("{}-{}", stamp.as_millis(), until.as_millis()));
+        let mut tries = 0;
+        loop {
+            self.disk.directory(dir)?;
+            match self.disk.mark(&path) {
+                // A purge has taken the empty directory away.
+                Err(e) if e.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
+                added => return added.map(drop),
+            }
+        }
     }
 
     /// What the marks of a scope come to, of those that are kept after `now`. Those that say less are removed.

@@ -9,6 +9,7 @@ mod disk;
 mod log;
 mod marks;
 mod mounts;
+mod purge;
 mod sessions;
 
 pub use config::FilesConfig;
@@ -25,28 +26,24 @@ use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::HEXLOWER;
 use disk::{Disk, fault};
 use parking_lot::Mutex;
+use purge::Round;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// The version of what is in the directory.
 const FORMAT: &str = "mod_session_cluster 1";
-/// How long a record stays past its deadline, so that it can still be told why it ended.
-const AFTERLIFE: Duration = Duration::from_secs(60);
-/// What somebody has left who died over it goes after so long.
-const LEFT_OVER: Duration = Duration::from_secs(3600);
+/// How often what changes under the reader is looked at again.
+const TRIES: usize = 4;
 /// Between two looks at the log.
 const LOOK: Duration = Duration::from_millis(5);
 /// Between two looks at the server's clock.
 const CLOCK: Duration = Duration::from_secs(1);
-/// How long one purge goes on.
-const SPELL: Duration = Duration::from_millis(50);
 /// Visits that are told in one go.
-const VISITS: usize = 50;
+const VISITS: usize = 20;
 
 /// A store in files. Looks at nothing before it is first used, so that it can be made before a fork.
 pub struct FilesBackend {
@@ -62,6 +59,8 @@ struct Shared {
     clock: Mutex<Option<(Instant, Timestamp)>>,
     /// An entry of the log that is, or was, there.
     last: AtomicU64,
+    /// Where the next purge goes on.
+    purge: Mutex<Round>,
 }
 
 impl FilesBackend {
@@ -73,6 +72,7 @@ impl FilesBackend {
             identity: Mutex::default(),
             clock: Mutex::default(),
             last: AtomicU64::new(0),
+            purge: Mutex::default(),
         };
         FilesBackend { shared: Arc::new(shared) }
     }
@@ -96,6 +96,18 @@ impl Shared {
         self.workers.run(within, move || {
             shared.identity()?;
             work(&shared)
+        })
+    }
+
+    /// The same of what changes something: in the store that was found here first, and in no other that is there now.
+    fn change<R: Send + 'static>(
+        self: &Arc<Self>,
+        within: Instant,
+        work: impl FnOnce(&Shared) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Unavailable> {
+        self.run(within, move |store| {
+            store.is_there()?;
+            work(store)
         })
     }
 
@@ -148,7 +160,8 @@ impl Shared {
     /// That nothing was found counts only where the store is: always true, or a failure.
     fn is_there(&self) -> Result<bool, Fault> {
         if self.format()? == Some(self.identity()?) {
-            return Ok(true);
+            let sessions = fs::metadata(self.disk.root.join("sessions"));
+            return sessions.map(|_| true).map_err(fault("the directory of the sessions is gone"));
         }
         Err(Fault::Down(format!(
             "{} is not the store that was there: is it mounted? If it was emptied on purpose, restart httpd on all nodes",
@@ -174,7 +187,7 @@ impl Shared {
 impl Backend for FilesBackend {
     fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable> {
         let (key, bytes) = (record.key, wire::record(record));
-        self.shared.run(within, move |store| store.create(&key, &bytes))
+        self.shared.change(within, move |store| store.create(&key, &bytes))
     }
 
     fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable> {
@@ -195,20 +208,26 @@ impl Backend for FilesBackend {
         within: Instant,
     ) -> Result<Stored, Unavailable> {
         let key = *key;
-        self.shared.run(within, move |store| store.retire(&key, deadline, reason))
+        self.shared.change(within, move |store| store.retire(&key, deadline, reason))
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {
         let (key, tombstone) = (*key, *tombstone);
-        self.shared.run(within, move |store| store.end(&key, &tombstone))
+        self.shared.change(within, move |store| store.end(&key, &tombstone))
     }
 
     fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable> {
+        let mut longest = Duration::ZERO;
         // Those that were told before cost little when a batch is told again.
         for some in seen.chunks(VISITS) {
-            let some = some.to_vec();
+            let (some, start) = (some.to_vec(), Instant::now());
+            // A store that is only slow is not one that is away: nobody else is put off.
+            if longest > Duration::ZERO && start + longest * 2 > within {
+                return Err(Unavailable("files: there was no time for all visits".into()));
+            }
             self.shared
-                .run(within, move |store| some.iter().try_for_each(|(key, at)| store.touch(key, *at)))?;
+                .change(within, move |store| some.iter().try_for_each(|(key, at)| store.touch(key, *at)))?;
+            longest = longest.max(start.elapsed());
         }
         Ok(())
     }
@@ -221,7 +240,7 @@ impl Backend for FilesBackend {
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let scope = *scope;
-        self.shared.run(within, move |store| store.mark(&scope, stamp, keep))
+        self.shared.change(within, move |store| store.mark(&scope, stamp, keep))
     }
 
     fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
@@ -239,7 +258,7 @@ impl Backend for FilesBackend {
 
     fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {
         self.shared.run(within, |_| Ok(()))?;
-        Ok(Box::new(FilesLog { shared: Arc::clone(&self.shared), word: None, fan: 0 }))
+        Ok(Box::new(FilesLog { shared: Arc::clone(&self.shared), word: None }))
     }
 }
 
@@ -247,8 +266,6 @@ struct FilesLog {
     shared: Arc<Shared>,
     /// What was last left as word of this node, and when.
     word: Option<(NodeReport, Instant)>,
-    /// The directory of sessions where a purge goes on.
-    fan: u16,
 }
 
 impl Log for FilesLog {
@@ -256,18 +273,22 @@ impl Log for FilesLog {
         let is_old = |(word, at): &(NodeReport, Instant)| word != node || at.elapsed() >= WORD_AFTER;
         let word = node.clone();
         let leave_word = self.word.as_ref().is_none_or(is_old);
-        let pulse = self.shared.run(within, move |store| {
-            store.is_there()?;
-            if leave_word {
-                store.leave_word(&word)?;
-            }
+        let (pulse, has_left_word) = self.shared.change(within, move |store| {
+            let has_left_word = match leave_word.then(|| store.leave_word(&word)) {
+                None => false,
+                Some(Ok(())) => true,
+                // On a full disk the others can still be heard.
+                Some(Err(Fault::Odd(_))) => false,
+                Some(Err(down)) => return Err(down),
+            };
             *store.clock.lock() = None;
             let now = store.now()?;
             let at = |major| Position { major, minor: 0 };
             let trimmed = store.trimmed().map_err(fault("the log cannot be read"))?;
-            Ok(Pulse { now, identity: store.identity()?, trimmed: at(trimmed), last: at(store.last()?) })
+            let (identity, last) = (store.identity()?, at(store.last()?));
+            Ok((Pulse { now, identity, trimmed: at(trimmed), last }, has_left_word))
         })?;
-        if leave_word {
+        if has_left_word {
             self.word = Some((node.clone(), Instant::now()));
         }
         Ok(pulse)
@@ -304,12 +325,7 @@ impl Log for FilesLog {
     }
 
     fn purge(&mut self, before: Timestamp, within: Instant) -> Result<(), Unavailable> {
-        let until = Instant::now() + SPELL.min(within.saturating_duration_since(Instant::now()) / 3);
-        let fan = self.fan;
-        self.fan = self.shared.run(within, move |store| {
-            store.purge(before, fan, until).map_err(fault("what is over cannot be removed"))
-        })?;
-        Ok(())
+        self.shared.change(within, move |store| store.purge(before, within))
     }
 }
 
@@ -322,36 +338,6 @@ impl Shared {
                 break;
             }
             std::thread::sleep(rest.min(LOOK));
-        }
-        Ok(())
-    }
-
-    /// Removes what is over, until the time is, beginning with the sessions of that fan-out directory. Returns the next one.
-    fn purge(&self, before: Timestamp, mut fan: u16, until: Instant) -> io::Result<u16> {
-        let now = self.now().map_err(|_| io::Error::other("the store's clock cannot be read"))?;
-        self.trim(before, until)?;
-        self.purge_marks(now)?;
-        let tmp = self.disk.root.join("tmp");
-        for name in disk::names(&tmp)?.unwrap_or_default() {
-            let path = tmp.join(name);
-            if fs::metadata(&path).is_ok_and(|file| disk::modified(&file).after(LEFT_OVER) <= now) {
-                disk::remove(&path)?;
-            }
-        }
-        let fans = 1u16 << (4 * sessions::FAN);
-        for _ in 0..fans {
-            if Instant::now() >= until {
-                break;
-            }
-            self.purge_fan(&self.disk.root.join("sessions").join(format!("{fan:03x}")), now)?;
-            fan = (fan + 1) % fans;
-        }
-        Ok(fan)
-    }
-
-    fn purge_fan(&self, dir: &Path, now: Timestamp) -> io::Result<()> {
-        for name in disk::names(dir)?.unwrap_or_default() {
-            self.purge_session(&dir.join(name), now)?;
         }
         Ok(())
     }

@@ -10,8 +10,8 @@
 //! So nobody needs a lock: whoever looks merges what is there. Who creates places the record and then looks for a tombstone; who ends places
 //! the tombstone and then looks for a record: of two who race, at least one sees the other.
 
-use super::Shared;
 use super::disk::{self, fault};
+use super::{Shared, TRIES};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::l2::workers::Fault;
@@ -30,14 +30,13 @@ pub(super) struct Listing {
     /// The earliest of the deadlines that it was given.
     pub(super) ends: Option<(Timestamp, Reason)>,
     pub(super) seen: Option<Timestamp>,
+    /// There is something else, perhaps of a newer version of this module.
+    pub(super) unknown: bool,
     pub(super) names: Vec<String>,
 }
 
-/// How often what changes under the reader is looked at again.
-const TRIES: usize = 4;
-
-/// An `ended` that the log tells of.
-const TOLD: u32 = 0o400;
+/// Permissions of an `ended` that the log tells of.
+pub(super) const TOLD: u32 = 0o400;
 
 impl Shared {
     pub(super) fn create(&self, key: &Key, record: &[u8]) -> Result<bool, Fault> {
@@ -53,7 +52,7 @@ impl Shared {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => continue,
                 placed => placed.map_err(&failed)?,
             };
-            let listing = list(&dir).map_err(&failed)?.unwrap_or_default();
+            let listing = self.listing(&dir)?.unwrap_or_default();
             if listing.ended {
                 if self.tombstone(&dir, key)?.is_none() {
                     continue;
@@ -63,7 +62,7 @@ impl Shared {
                 }
                 return Ok(false);
             }
-            if placed {
+            if placed && listing.record {
                 return Ok(true);
             }
             // The same bytes are those of a second try, for keys are random.
@@ -82,6 +81,7 @@ impl Shared {
             if listing.ended {
                 match self.tombstone(&dir, key)? {
                     Some(tombstone) => return Ok(Stored::Tombstone(tombstone)),
+                    None if listing.unknown => return Err(unknown()),
                     None if listing.record => {}
                     None => return Ok(Stored::Nothing),
                 }
@@ -135,6 +135,7 @@ impl Shared {
             clear(&dir, &listing).map_err(&failed)?;
             return match before {
                 _ if !placed => Ok(Stored::Tombstone(there)),
+                _ if listing.unknown => Err(unknown()),
                 Some((record, _)) => listing.facts(&record, &mut Vec::new()).map(Stored::Record),
                 None => Ok(Stored::Nothing),
             };
@@ -149,7 +150,8 @@ impl Shared {
         if !listing.record || listing.ended || listing.seen >= Some(at) {
             return Ok(());
         }
-        match self.disk.mark(&dir.join(format!("seen-{}", at.as_millis()))) {
+        // What a power loss takes back of it is told again, or ends a session early.
+        match self.disk.note(&dir.join(format!("seen-{}", at.as_millis()))) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => return Ok(()),
             marked => marked.map_err(&failed)?,
         };
@@ -163,7 +165,7 @@ impl Shared {
     }
 
     /// The tombstone in that directory, which the log tells of from now on; `None` when its time is over, and it is gone.
-    fn tombstone(&self, dir: &Path, key: &Key) -> Result<Option<Tombstone>, Fault> {
+    pub(super) fn tombstone(&self, dir: &Path, key: &Key) -> Result<Option<Tombstone>, Fault> {
         let failed = fault("the end of a session cannot be read");
         let path = dir.join("ended");
         let Some((bytes, metadata)) = disk::read(&path).map_err(&failed)? else { return Ok(None) };
@@ -188,15 +190,13 @@ impl Shared {
     /// What the directory of a session says; `None` when there is none, and the store is there to say so.
     fn listing(&self, dir: &Path) -> Result<Option<Listing>, Fault> {
         let failed = fault("a session cannot be looked up");
-        let unknown = "a session's directory holds something that this version of the module cannot read";
         let listing = match list(dir).map_err(&failed)? {
             None if self.is_there()? => list(dir).map_err(failed)?,
             listing => listing,
         };
         match listing {
-            Some(listing) if listing.names.iter().any(|name| word(name).is_none()) => {
-                Err(Fault::Odd(unknown.into()))
-            }
+            // A tombstone wins over whatever there may be.
+            Some(listing) if listing.unknown && !listing.ended => Err(unknown()),
             listing => Ok(listing),
         }
     }
@@ -207,32 +207,6 @@ impl Shared {
         let (fan, rest) = hex.split_at(FAN);
         self.disk.root.join("sessions").join(fan).join(rest)
     }
-
-    /// Removes a session whose time is over. Whether it was.
-    pub(super) fn purge_session(&self, dir: &Path, now: Timestamp) -> std::io::Result<bool> {
-        let Some(listing) = list(dir)? else { return Ok(false) };
-        let mut sealed = Vec::new();
-        let is_over = if listing.ended {
-            match disk::read(&dir.join("ended"))?.map(|(bytes, _)| wire::read(&bytes, &mut sealed)) {
-                Some(Ok(Stored::Tombstone(tombstone))) => tombstone.until <= now,
-                _ => false,
-            }
-        } else if listing.record {
-            match disk::read(&dir.join("record"))?.map(|(bytes, _)| listing.facts(&bytes, &mut sealed)) {
-                Some(Ok(facts)) => facts.deadline.after(super::AFTERLIFE) <= now,
-                _ => false,
-            }
-        } else {
-            disk::modified(&fs::metadata(dir)?).after(super::LEFT_OVER) <= now
-        };
-        if is_over {
-            clear(dir, &listing)?;
-            disk::remove(&dir.join("ended"))?;
-            // Somebody may have put something there meanwhile: then it stays.
-            let _ = fs::remove_dir(dir);
-        }
-        Ok(is_over)
-    }
 }
 
 /// Hex digits of a key that name the directory which its own lies in.
@@ -240,7 +214,7 @@ pub(super) const FAN: usize = 3;
 
 impl Listing {
     /// What is known of a record of these bytes.
-    fn facts(&self, bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Facts, Fault> {
+    pub(super) fn facts(&self, bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Facts, Fault> {
         let Ok(Stored::Record(mut facts)) = wire::read(bytes, sealed) else { return Err(unreadable()) };
         if let Some((deadline, reason)) = self.ends.filter(|(deadline, _)| *deadline < facts.deadline) {
             (facts.deadline, facts.ends_as) = (deadline, reason);
@@ -273,7 +247,7 @@ fn word(name: &str) -> Option<Word> {
     }
 }
 
-fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
+pub(super) fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
     let Some(names) = disk::names(dir)? else { return Ok(None) };
     let mut listing = Listing::default();
     for name in &names {
@@ -288,22 +262,29 @@ fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
                     listing.ends = Some((at, reason));
                 }
             }
-            None => {}
+            None => listing.unknown = true,
         }
     }
     listing.names = names;
     Ok(Some(listing))
 }
 
-/// Removes what is of no use beside a tombstone. The record first, so that no death on the way gives it back what it had lost.
-fn clear(dir: &Path, listing: &Listing) -> std::io::Result<()> {
-    disk::remove(&dir.join("record"))?;
+/// Removes what was listed and is of no use beside a tombstone. The record first, so that no death on the way gives it back what it
+/// had lost.
+pub(super) fn clear(dir: &Path, listing: &Listing) -> std::io::Result<()> {
+    if listing.record {
+        disk::remove(&dir.join("record"))?;
+    }
     let rest = |name: &&String| matches!(word(name), Some(Word::Ends(..) | Word::Seen(_)));
     listing.names.iter().filter(rest).try_for_each(|name| disk::remove(&dir.join(name)))
 }
 
 fn unreadable() -> Fault {
     Fault::Odd(wire::Unreadable.to_string())
+}
+
+fn unknown() -> Fault {
+    Fault::Odd("a session's directory holds something that this version of the module cannot read".into())
 }
 
 fn unsettled() -> Fault {

@@ -1,0 +1,146 @@
+//! Removes what is over: entries of the log, marks, temporary files that somebody left, and sessions. A bounded piece at a time, as much
+//! as can be done in a few milliseconds; the next piece goes on where this one stopped. Several hosts may be at it.
+//!
+//! Only what was listed is removed, and a directory only when it is empty: what somebody puts there meanwhile stays. In passing,
+//! an end that nobody told the log of, because its writer died, is told of.
+
+use super::disk::{self, fault};
+use super::sessions::{self, FAN, TOLD};
+use super::{Shared, key_of};
+use crate::clock::Timestamp;
+use crate::store::key::Key;
+use crate::store::l2::workers::Fault;
+use crate::store::l2::{Stored, wire};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long one purge goes on.
+const SPELL: Duration = Duration::from_millis(50);
+/// How long a record stays past its deadline, so that it can still be told why it ended.
+const AFTERLIFE: Duration = Duration::from_secs(60);
+/// What somebody has left who died over it goes after so long.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
+/// As much of a record or tombstone as says when it is over.
+const HEAD: u64 = 44;
+/// Directories that sessions lie in.
+const FANS: u16 = 1 << (4 * FAN);
+
+/// How far the rounds through sessions and marks have come.
+#[derive(Default)]
+pub(super) struct Round {
+    /// The directory of sessions. The first is drawn, so that each is looked at even if no process lives for a round.
+    fan: Option<u16>,
+    /// The last session in it that was looked at.
+    session: String,
+    /// The last scope of marks.
+    scope: String,
+}
+
+impl Shared {
+    /// Removes what is over, until about a third of the time is, and 50 ms at most. Does nothing while an earlier one is stuck.
+    pub(super) fn purge(&self, before: Timestamp, within: Instant) -> Result<(), Fault> {
+        let Some(mut round) = self.purge.try_lock() else { return Ok(()) };
+        let start = Instant::now();
+        let spell = SPELL.min(within.saturating_duration_since(start) / 3);
+        let now = self.now()?;
+        // That something cannot be removed is no reason to believe the store away.
+        let failed = |e: io::Error| Fault::Odd(format!("what is over cannot be removed: {e}"));
+        self.trim(before, start + spell / 4).map_err(failed)?;
+        self.purge_marks(now, &mut round.scope, start + spell / 2).map_err(failed)?;
+        self.purge_temporary(now, start + spell / 2).map_err(failed)?;
+        self.purge_sessions(now, &mut round, start + spell)
+    }
+
+    fn purge_temporary(&self, now: Timestamp, until: Instant) -> io::Result<()> {
+        let tmp = self.disk.root.join("tmp");
+        for name in disk::names_if_any(&tmp)? {
+            let path = tmp.join(name);
+            if fs::metadata(&path).is_ok_and(|file| disk::modified(&file).after(LEFT_OVER) <= now) {
+                disk::remove(&path)?;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// At most one round through all of them.
+    fn purge_sessions(&self, now: Timestamp, round: &mut Round, until: Instant) -> Result<(), Fault> {
+        let failed = fault("sessions that are over cannot be looked up");
+        for _ in 0..=FANS {
+            let fan = *round.fan.get_or_insert_with(|| {
+                let drawn = getrandom::u32().unwrap_or_default() % u32::from(FANS);
+                u16::try_from(drawn).unwrap_or_default()
+            });
+            let prefix = format!("{fan:03x}");
+            let dir = self.disk.root.join("sessions").join(&prefix);
+            let mut names = disk::names_if_any(&dir).map_err(&failed)?;
+            names.retain(|name| *name > round.session);
+            names.sort_unstable();
+            for name in names {
+                if Instant::now() >= until {
+                    return Ok(());
+                }
+                let (path, key) = (dir.join(&name), key_of(&format!("{prefix}{name}")));
+                // The next purge goes on behind it, also when it cannot be removed.
+                round.session = name;
+                if let Some(key) = key {
+                    self.purge_session(&path, &key, now)?;
+                }
+            }
+            round.fan = Some((fan + 1) % FANS);
+            round.session.clear();
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a session whose time is over.
+    fn purge_session(&self, dir: &Path, key: &Key, now: Timestamp) -> Result<(), Fault> {
+        let failed = |e: io::Error| Fault::Odd(format!("a session that is over cannot be removed: {e}"));
+        let listing = match sessions::list(dir) {
+            Ok(Some(listing)) => listing,
+            Ok(None) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut sealed = Vec::new();
+        let head = |name| disk::read_head(&dir.join(name), HEAD).map_err(failed);
+        let is_over = if listing.ended {
+            let Some((bytes, metadata)) = head("ended")? else { return Ok(()) };
+            let Ok(Stored::Tombstone(tombstone)) = wire::read(&bytes, &mut sealed) else { return Ok(()) };
+            let is_tidy = metadata.mode() & 0o777 == TOLD && listing.names.len() == 1;
+            if tombstone.until > now && !is_tidy && self.tombstone(dir, key)?.is_some() {
+                sessions::clear(dir, &listing).map_err(failed)?;
+            }
+            tombstone.until <= now
+        } else if listing.unknown {
+            false
+        } else if listing.record {
+            match head("record")?.map(|(bytes, _)| listing.facts(&bytes, &mut sealed)) {
+                Some(Ok(facts)) => facts.deadline.after(AFTERLIFE) <= now,
+                _ => false,
+            }
+        } else {
+            match fs::metadata(dir) {
+                Ok(metadata) => disk::modified(&metadata).after(LEFT_OVER) <= now,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+                Err(e) => return Err(failed(e)),
+            }
+        };
+        if is_over {
+            sessions::clear(dir, &listing).map_err(failed)?;
+            if listing.ended {
+                disk::remove(&dir.join("ended")).map_err(failed)?;
+            }
+            let _ = fs::remove_dir(dir);
+        }
+        Ok(())
+    }
+}
