@@ -14,6 +14,7 @@ mod backends {
     mod dbd_faults;
     mod draining;
     mod files;
+    mod files_deaths;
     mod files_faults;
     mod logs;
     mod memory;

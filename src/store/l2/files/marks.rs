@@ -34,7 +34,6 @@ impl Shared {
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let failed = fault("a mark cannot be stored");
-        self.is_there()?;
         let now = self.now()?;
         let claimed = self.claim(stamp, now).map_err(&failed)?;
         let dir = self.scope(scope);

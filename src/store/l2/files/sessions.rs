@@ -43,8 +43,6 @@ impl Shared {
         let failed = fault("a session cannot be stored");
         let dir = self.session(key);
         let path = dir.join("record");
-        // Nothing is to be made in a directory that happens to be in the place of the store.
-        self.is_there()?;
         for _ in 0..TRIES {
             self.disk.directory(&dir).map_err(&failed)?;
             let placed = match self.disk.place(&path, record) {
@@ -120,7 +118,6 @@ impl Shared {
     pub(super) fn end(&self, key: &Key, tombstone: &Tombstone) -> Result<Stored, Fault> {
         let failed = fault("the end of a session cannot be stored");
         let dir = self.session(key);
-        self.is_there()?;
         for _ in 0..TRIES {
             self.disk.directory(&dir).map_err(&failed)?;
             let placed = match self.disk.place(&dir.join("ended"), &wire::tombstone(tombstone)) {
