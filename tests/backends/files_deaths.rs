@@ -362,13 +362,13 @@ fn the_end_of_a_long_log_is_found_fast_and_also_after_a_backup_was_restored() {
 }
 
 #[test]
-fn a_writer_that_slept_through_a_purge_writes_where_readers_are() {
+fn who_writes_after_another_host_removed_everything_writes_where_readers_are() {
     let store = InFiles::new("off");
     let client = store.backend();
     let now = pulse(&client).now;
     let end = || client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
     end();
-    // Up to there another host has removed everything, after this one looked.
+    // Up to there another host has removed everything.
     fs::rename(store.root.path().join("log/0"), store.root.path().join("log/aside")).unwrap();
     put(&store.root.path().join("trimmed/1500"), b"");
     end();
@@ -401,4 +401,49 @@ fn a_stamp_far_ahead_does_not_make_others_forgotten() {
     client.mark(&key(), Some(now.after(2 * HOUR)), HOUR, soon()).unwrap();
     // Somebody who chose a stamp before, and is slow, would take that one again.
     assert!(store.root.path().join(format!("stamps/{}", given.as_millis())).exists());
+}
+
+#[test]
+fn who_reads_where_a_purge_is_at_work_is_told_that_entries_are_gone() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let mark = tombstone(Reason::Logout, pulse(&client).now);
+    for _ in 0..10 {
+        client.end(&key(), &mark, soon()).unwrap();
+    }
+    // Its word is there, and some of its deeds are done.
+    put(&store.root.path().join("trimmed/5"), b"");
+    fs::remove_file(store.root.path().join("log/0/4")).unwrap();
+    let read = |major| log(&client).read(Position { major, minor: 0 }, Duration::ZERO);
+    for position in [0, 2, 3, 4] {
+        let gap = read(position);
+        assert!(gap.is_err() || position == 4, "the rest seems to be all from {position}: {gap:?}");
+    }
+    assert_eq!(read(5).map(|entries| entries.len()), Ok(5));
+}
+
+#[test]
+fn visits_for_which_there_is_no_time_put_nobody_off_and_are_told_in_the_end() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let now = pulse(&client).now;
+    let seen: Vec<_> = (0..1000).map(|_| (key(), now.after(Duration::from_secs(5)))).collect();
+    for (key, _) in &seen {
+        client.create(&record(*key, now, b"payload"), soon()).unwrap();
+    }
+    let (mut given_up, start) = (0, Instant::now());
+    while let Err(said) = client.touch(&seen, Instant::now() + Duration::from_millis(20)) {
+        if said.0.contains("no time for all visits") {
+            given_up += 1;
+            assert_eq!(load(&client, &seen[0].0).1, b"payload", "at once, without a pause");
+        } else {
+            client.revive();
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{said}");
+    }
+    assert!(given_up > 0, "it was told at once");
+    for (key, at) in &seen {
+        let Stored::Record(facts) = load(&client, key).0 else { panic!("it is gone") };
+        assert_eq!(facts.last_seen, *at);
+    }
 }

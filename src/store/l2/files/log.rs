@@ -22,10 +22,13 @@ const THOUSAND: u64 = 1000;
 impl Shared {
     /// Writes an entry.
     pub(super) fn tell(&self, event: &Event) -> Result<(), Fault> {
+        self.tell_from(self.last()? + 1, event)
+    }
+
+    /// Writes an entry under the first number from that one on that nobody has, and that is still read.
+    fn tell_from(&self, mut number: u64, event: &Event) -> Result<(), Fault> {
         let failed = fault("the log cannot be written");
-        let entry = wire::event(event);
-        let draft = self.disk.draft(&entry).map_err(&failed)?;
-        let mut number = self.last()? + 1;
+        let draft = self.disk.draft(&wire::event(event)).map_err(&failed)?;
         let mut misses = 0;
         loop {
             let path = self.entry(number);
@@ -161,5 +164,49 @@ impl Shared {
 
     fn entry(&self, number: u64) -> PathBuf {
         self.disk.root.join("log").join((number / THOUSAND).to_string()).join(number.to_string())
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::{FilesBackend, FilesConfig};
+    use super::*;
+    use crate::store::key::Key;
+    use crate::store::l2::Mark;
+    use crate::store::l2::workers::PlainThreads;
+    use std::sync::Arc;
+
+    fn marked(stamp: u64) -> Event {
+        let stamp = Timestamp::from_millis(stamp);
+        Event::Marked(Mark { scope: Key::new([7; 32]), stamp, until: stamp })
+    }
+
+    #[test]
+    fn a_writer_that_slept_through_purges_takes_a_number_that_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let config = FilesConfig { root: root.path().to_owned(), fsync: false };
+        let store = FilesBackend::new(&config, Arc::new(PlainThreads)).shared;
+        store.identity().unwrap();
+        for stamp in 1..=1200 {
+            store.tell(&marked(stamp)).unwrap();
+        }
+        let soon = Instant::now() + std::time::Duration::from_secs(60);
+        while store.trimmed().unwrap() < 1200 {
+            store.trim(Timestamp::MAX, soon).unwrap();
+        }
+        // These numbers, and the directories of some, are free again.
+        for (stale, stamp) in [(3, 2001), (1200, 2002), (1201, 2003), (1201, 2004)] {
+            store.tell_from(stale, &marked(stamp)).unwrap();
+        }
+        let told = store.entries(Position { major: 1200, minor: 0 }).unwrap();
+        let expected =
+            (1201..).zip(2001..=2004).map(|(major, stamp)| (Position { major, minor: 0 }, marked(stamp)));
+        assert_eq!(told, expected.collect::<Vec<_>>());
+        assert!(
+            !store.entry(3).exists() && !store.entry(1200).exists(),
+            "nothing is left where nobody reads"
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! an end that nobody told the log of, because its writer died, is told of.
 
 use super::disk::{self, fault};
-use super::sessions::{self, FAN, TOLD};
+use super::sessions::{self, FAN, Listing, TOLD};
 use super::{Shared, key_of};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
@@ -134,13 +134,61 @@ impl Shared {
                 Err(e) => return Err(failed(e)),
             }
         };
-        if is_over {
-            sessions::clear(dir, &listing).map_err(failed)?;
-            if listing.ended {
-                disk::remove(&dir.join("ended")).map_err(failed)?;
-            }
-            let _ = fs::remove_dir(dir);
+        if is_over { remove_listed(dir, &listing).map_err(failed) } else { Ok(()) }
+    }
+}
+
+/// Removes what was there when it was listed: who came since, and ended the session or began it, keeps what they made.
+fn remove_listed(dir: &Path, listing: &Listing) -> io::Result<()> {
+    sessions::clear(dir, listing)?;
+    if listing.ended {
+        disk::remove(&dir.join("ended"))?;
+    }
+    match fs::remove_dir(dir) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::{FilesBackend, FilesConfig};
+    use super::*;
+    use crate::store::l2::workers::PlainThreads;
+    use crate::store::record::Record;
+    use crate::store::tombstone::{Reason, Tombstone};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_came_since_a_purge_looked_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let config = FilesConfig { root: root.path().to_owned(), fsync: false };
+        let store = FilesBackend::new(&config, Arc::new(PlainThreads)).shared;
+        store.identity().unwrap();
+        let now = store.now().unwrap();
+        let (until, idle) = (now.after(LEFT_OVER), Duration::from_secs(60));
+        let tombstone = Tombstone { reason: Reason::Logout, node: 1, at: now, until, ends_line: false };
+        // Ended since, and visited, and begun in a directory that somebody had left empty.
+        let keys = [1, 2, 3].map(|byte| Key::new([byte; 32]));
+        let [ended, visited, begun] = &keys;
+        let bytes = keys.map(|key| {
+            wire::record(&Record { key, created: now, deadline: now, last_seen: now, idle, sealed: b"x" })
+        });
+        for (key, bytes) in [ended, visited].into_iter().zip(&bytes) {
+            assert_eq!(store.create(key, bytes), Ok(true));
         }
-        Ok(())
+        fs::create_dir_all(store.session(begun)).unwrap();
+        let listings = keys.map(|key| sessions::list(&store.session(&key)).unwrap().unwrap());
+        store.end(ended, &tombstone).unwrap();
+        store.touch(visited, now.after(idle)).unwrap();
+        assert_eq!(store.create(begun, &bytes[2]), Ok(true));
+        for (key, listing) in keys.iter().zip(&listings) {
+            remove_listed(&store.session(key), listing).unwrap();
+        }
+        let stored = keys.map(|key| store.load(&key, &mut Vec::new()).unwrap());
+        assert_eq!(stored[..2], [Stored::Tombstone(tombstone), Stored::Nothing]);
+        assert!(matches!(stored[2], Stored::Record(_)));
     }
 }
