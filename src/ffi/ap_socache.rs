@@ -1,13 +1,15 @@
 //! httpd's object caches: providers that modules such as mod_socache_memcache register. A cache is made when the server starts,
 //! lives as long as its configuration, and is used by all processes and threads.
 
+use super::apr_pools::{OwnPool, Pool};
 use super::httpd::Server;
 use super::util_mutex::{GlobalGuard, GlobalMutex, check};
-use super::{apr_pools::Pool, guard, strings, sys};
+use super::{guard, strings, sys};
+use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_int, c_uint};
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a cache did not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +38,39 @@ const LONGEST_IN_MEMCACHED: Duration = Duration::from_secs(29 * 86_400);
 /// memcached's bound is 1 MiB for key and object together, unless it was started with another one.
 const LARGEST_IN_MEMCACHED: usize = (1 << 20) - 512;
 
+/// How often a client of a server elsewhere is made anew at most, while that server does not answer.
+const ANEW: Duration = Duration::from_secs(1);
+
 /// A cache.
 pub struct ObjectCache {
     provider: *const sys::ap_socache_provider_t,
-    instance: *mut sys::ap_socache_instance_t,
     server: *mut sys::server_rec,
+    current: Mutex<Arc<Instance>>,
+    /// Of a cache that is a client of a server elsewhere: how it is made, and when it was.
+    client: Option<(Recipe, Mutex<Option<Instant>>)>,
     memcached: bool,
     dbm: bool,
     lock: Option<Arc<GlobalMutex>>,
+}
+
+/// What a provider made of some words.
+struct Instance {
+    raw: *mut sys::ap_socache_instance_t,
+    /// Where it lives, if not in the configuration's pool: gone with it.
+    _pool: Option<OwnPool>,
+}
+
+// SAFETY: what it points to is made to be used from all threads, or used by one at a time (see `ObjectCache`), and lives as long as
+// its pool.
+unsafe impl Send for Instance {}
+// SAFETY: as above.
+unsafe impl Sync for Instance {}
+
+/// How instances are made.
+struct Recipe {
+    arguments: Option<CString>,
+    name: &'static CStr,
+    hints: sys::ap_socache_hints,
 }
 
 // SAFETY: providers are made to be used from all threads at once, or say that they are not, and then `lock` is there. What
@@ -98,27 +125,39 @@ impl ObjectCache {
         let pool = unsafe { (*process).pconf };
         // SAFETY: the pool of the configuration that is being read.
         let conf = unsafe { Pool::from_raw(pool) };
-        let arguments = arguments.map_or(ptr::null(), |text| conf.c_string(text).as_ptr());
-        let mut instance = ptr::null_mut();
-        let create = functions.create.ok_or("the provider cannot make caches")?;
-        // SAFETY: the pool is live and so is the C string in it; the result goes where `instance` is.
-        let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
-        // SAFETY: null or a C string in the pool.
-        if let Some(complaint) = unsafe { strings::text(complaint) } {
-            return Err(complaint.to_owned());
-        }
-        let hints = sys::ap_socache_hints {
-            avg_id_len: hints.id,
-            avg_obj_size: hints.object,
-            expiry_interval: 60_000_000,
+        let recipe = Recipe {
+            arguments: arguments.map(CString::new).transpose().map_err(|e| e.to_string())?,
+            name,
+            hints: sys::ap_socache_hints {
+                avg_id_len: hints.id,
+                avg_obj_size: hints.object,
+                expiry_interval: 60_000_000,
+            },
         };
-        let init = functions.init.ok_or("the provider cannot begin")?;
-        // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the cache.
-        check(unsafe { init(instance, name.as_ptr(), &raw const hints, main.as_raw(), pool) })?;
+        let server = main.as_raw();
+        let instance = recipe.make(functions, server, conf.as_raw())?;
         let lock = (functions.flags & sys::AP_SOCACHE_FLAG_NOTMPSAFE != 0).then(lock).transpose()?;
-        let (memcached, dbm, server) = (provider == "memcache", provider == "dbm", main.as_raw());
         conf.place(Destroy { provider: table, instance, server, process: std::process::id() });
-        Ok(ObjectCache { provider: table, instance, server, memcached, dbm, lock })
+        let current = Mutex::new(Arc::new(Instance { raw: instance, _pool: None }));
+        let (memcached, dbm) = (provider == "memcache", provider == "dbm");
+        let client = (memcached || provider == "redis").then(|| (recipe, Mutex::default()));
+        Ok(ObjectCache { provider: table, server, current, client, memcached, dbm, lock })
+    }
+
+    /// Makes the client of a server that did not answer anew. The one that there is would hold the server for dead for some seconds, and then
+    /// try its old connections one after the other.
+    fn renew(&self) {
+        let Some((recipe, made)) = &self.client else { return };
+        let mut made = made.lock();
+        if made.is_some_and(|at| at.elapsed() < ANEW) {
+            return;
+        }
+        *made = Some(Instant::now());
+        let Some(pool) = OwnPool::new() else { return };
+        if let Ok(raw) = recipe.make(self.functions(), self.server, pool.0) {
+            // Whoever uses the old one still, ends it.
+            *self.current.lock() = Arc::new(Instance { raw, _pool: Some(pool) });
+        }
     }
 
     /// Stores `data` over what is there, to be kept for so long, or shorter.
@@ -134,8 +173,8 @@ impl ObjectCache {
         let mut data = data.to_vec();
         let store = self.functions().store.ok_or_else(missing)?;
         let (length, size) = (length(id)?, length(&data)?);
-        let (instance, server) = (self.instance, self.server);
-        self.with_pool(|pool| {
+        let server = self.server;
+        self.call(|instance, pool| {
             // SAFETY: no arguments.
             let expiry = unsafe { sys::apr_time_now() }.saturating_add(keep);
             // SAFETY: the cache is live, the lock is held where it needs one, and both buffers are as long as is said.
@@ -151,9 +190,9 @@ impl ObjectCache {
         let retrieve = self.functions().retrieve.ok_or_else(missing)?;
         let mut data: Vec<u8> = Vec::with_capacity(LARGEST);
         let (length, mut size) = (length(id)?, c_uint::try_from(LARGEST).unwrap_or(c_uint::MAX));
-        let (instance, server, buffer) = (self.instance, self.server, data.as_mut_ptr());
+        let (server, buffer) = (self.server, data.as_mut_ptr());
         let mut found = true;
-        self.with_pool(|pool| {
+        self.call(|instance, pool| {
             // SAFETY: as in `store`; the provider writes at most `size` bytes, and then how many it wrote.
             let status =
                 unsafe { retrieve(instance, server, id.as_ptr(), length, buffer, &raw mut size, pool) };
@@ -180,21 +219,47 @@ impl ObjectCache {
         unsafe { &*self.provider }
     }
 
-    /// Calls the provider with a pool for this one call.
-    fn with_pool(&self, call: impl FnOnce(*mut sys::apr_pool_t) -> c_int) -> Result<(), CacheError> {
+    /// Calls the provider with the instance that there is, and a pool for this one call.
+    fn call(
+        &self,
+        call: impl FnOnce(*mut sys::ap_socache_instance_t, *mut sys::apr_pool_t) -> c_int,
+    ) -> Result<(), CacheError> {
         let _held: Option<GlobalGuard<'_>> =
             self.lock.as_ref().map(|lock| lock.lock(PATIENCE)).transpose().map_err(CacheError::Failed)?;
-        let (mut pool, null) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: a pool of its own, with the allocator that threads share; the result goes where `pool` is.
-        let status = unsafe { sys::apr_pool_create_ex(&raw mut pool, null, None, ptr::null_mut()) };
-        check(status).map_err(CacheError::Failed)?;
-        let status = call(pool);
-        // SAFETY: made above, and nobody keeps anything of it.
-        unsafe { sys::apr_pool_destroy(pool) };
+        let pool = OwnPool::new().ok_or_else(|| CacheError::Failed("out of memory".into()))?;
+        let instance = Arc::clone(&self.current.lock());
+        let status = call(instance.raw, pool.0);
         if [sys::APR_ENOSPC, sys::APR_ENOMEM].contains(&(status as c_uint)) {
             return Err(CacheError::TooLarge);
         }
-        check(status).map_err(CacheError::Failed)
+        check(status).map_err(|why| {
+            self.renew();
+            CacheError::Failed(why)
+        })
+    }
+}
+
+impl Recipe {
+    /// Has the provider make an instance that lives in that pool.
+    fn make(
+        &self,
+        functions: &sys::ap_socache_provider_t,
+        server: *mut sys::server_rec,
+        pool: *mut sys::apr_pool_t,
+    ) -> Result<*mut sys::ap_socache_instance_t, String> {
+        let arguments = self.arguments.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+        let mut instance = ptr::null_mut();
+        let create = functions.create.ok_or("the provider cannot make caches")?;
+        // SAFETY: the pool is live, and so is the C string, for as long as the cache; the result goes where `instance` is.
+        let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
+        // SAFETY: null or a C string in the pool.
+        if let Some(complaint) = unsafe { strings::text(complaint) } {
+            return Err(complaint.to_owned());
+        }
+        let init = functions.init.ok_or("the provider cannot begin")?;
+        // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the instance.
+        check(unsafe { init(instance, self.name.as_ptr(), &raw const self.hints, server, pool) })?;
+        Ok(instance)
     }
 }
 

@@ -73,6 +73,27 @@ impl<'p> Pool<'p> {
     }
 }
 
+/// A pool that nobody else knows.
+pub(super) struct OwnPool(pub(super) *mut sys::apr_pool_t);
+
+impl OwnPool {
+    pub(super) fn new() -> Option<Self> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: APR is initialised; null parent and allocator mean the defaults, which threads may share.
+        let status = unsafe {
+            sys::apr_pool_create_ex(&raw mut raw, std::ptr::null_mut(), None, std::ptr::null_mut())
+        };
+        (status == 0).then(|| OwnPool(raw))
+    }
+}
+
+impl Drop for OwnPool {
+    fn drop(&mut self) {
+        // SAFETY: live, and nothing that is in it is used any more.
+        unsafe { sys::apr_pool_destroy(self.0) };
+    }
+}
+
 unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
     super::guard::quietly((), || {
         // SAFETY: registered by `place_raw` with a T that was written there, and run once.

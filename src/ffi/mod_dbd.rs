@@ -1,6 +1,7 @@
 //! httpd's connections to databases: mod_dbd, which may not be loaded, and the statements of apr_dbd. Only whole statements:
 //! what apr_dbd prepares is lost when a driver reconnects by itself, and long values are cut off by some.
 
+use super::apr_pools::OwnPool;
 use super::httpd::Server;
 use super::{strings, sys};
 use std::ffi::{CStr, CString, c_int};
@@ -180,24 +181,5 @@ impl Drop for Connection<'_> {
     fn drop(&mut self) {
         // SAFETY: opened by the same server, and given back once.
         unsafe { (self.of.close)(self.of.server, self.raw) };
-    }
-}
-
-/// A pool that nobody else knows.
-struct OwnPool(*mut sys::apr_pool_t);
-
-impl OwnPool {
-    fn new() -> Option<Self> {
-        let mut raw = ptr::null_mut();
-        // SAFETY: APR is initialised; null parent and allocator mean the defaults, which threads may share.
-        let status = unsafe { sys::apr_pool_create_ex(&raw mut raw, ptr::null_mut(), None, ptr::null_mut()) };
-        (status == 0).then(|| OwnPool(raw))
-    }
-}
-
-impl Drop for OwnPool {
-    fn drop(&mut self) {
-        // SAFETY: live, and nothing that is in it is used any more.
-        unsafe { sys::apr_pool_destroy(self.0) };
     }
 }

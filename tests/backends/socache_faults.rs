@@ -9,8 +9,8 @@ use mod_session_cluster::store::tombstone::Reason;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-/// memcached's client tries a server again that long after it was found dead.
-const AGAIN: Duration = Duration::from_secs(20);
+/// By when a server that is back is used again, by however many connections it had been.
+const AGAIN: Duration = Duration::from_secs(3);
 
 fn in_memcached(server: &Memcached) -> super::probe::Probe {
     let probe = probe("memcache", &format!(":127.0.0.1:{}", server.port()));
@@ -27,6 +27,16 @@ fn a_memcached_that_was_killed_is_unavailable_and_then_empty() {
     let (key, now) = (key(), pulse(&client).now);
     let new = record(key, now, b"payload");
     assert_eq!(client.create(&new, soon()), Ok(true));
+    // As many connections as there are threads, none of which is any good after this.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    client.load(&key, &mut Vec::new(), soon()).unwrap();
+                }
+            });
+        }
+    });
     server.stop_hard();
     // Again and again: the client soon says "not found", for it holds the server for dead.
     for _ in 0..20 {
