@@ -6,7 +6,9 @@ use std::env;
 use std::process::{Command, Stdio};
 
 const PROCESSES: u64 = 3;
+/// Each goes on for so long, and on a busy machine until it has done so much.
 const SPAN: Duration = Duration::from_secs(4);
+const ENOUGH: u64 = 1500;
 /// Keys that they are all at for a while.
 const KEYS: u64 = 12;
 const WHILE: u64 = 200;
@@ -86,7 +88,7 @@ fn what_one_process_ended_comes_back_in_none() {
         }
     }
     eprintln!("{counted} operations of {PROCESSES} processes: {ended} sessions ended, {going_on} go on");
-    assert!(ended > 50 && counted > 1000, "too little happened: {ended} of {counted}");
+    assert!(ended > 30 && counted >= PROCESSES * ENOUGH, "too little happened: {ended} of {counted}");
 }
 
 /// Not a test by itself: what each of the processes does.
@@ -101,8 +103,9 @@ fn one_of_the_processes() {
     let now = pulse(&client).now;
     let mut ended = HashSet::new();
     let mut chance = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let (until, mut operations) = (Instant::now() + SPAN, 0u64);
-    while Instant::now() < until {
+    let (start, mut operations) = (Instant::now(), 0u64);
+    while start.elapsed() < SPAN || operations < ENOUGH {
+        assert!(start.elapsed() < 20 * SPAN, "{operations} operations in that time");
         chance ^= chance << 13;
         chance ^= chance >> 7;
         chance ^= chance << 17;
