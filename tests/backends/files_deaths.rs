@@ -340,20 +340,25 @@ fn the_end_of_a_long_log_is_found_fast_and_also_after_a_backup_was_restored() {
     let now = pulse(&client).now;
     let entry = wire::event(&Event::Ended { key: key(), tombstone: tombstone(Reason::Logout, now) });
     let path = |number: u64| store.root.path().join(format!("log/{}/{number}", number / 1000));
-    for number in 1..=3000 {
+    const END: u64 = 12_000;
+    for number in 1..=END {
         fs::create_dir_all(path(number).parent().unwrap()).unwrap();
         put(&path(number), &entry);
     }
     let last = |client: &FilesBackend| pulse(client).last.major;
-    for client in [&client, &store.backend()] {
-        let start = Instant::now();
-        assert_eq!(last(client), 3000);
-        assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
-    }
+    let newcomer = || {
+        let (client, start) = (store.backend(), Instant::now());
+        assert_eq!(last(&client), END);
+        start.elapsed()
+    };
+    // Looking at one after the other takes 12 ms and more.
+    let quickest = (0..20).map(|_| newcomer()).min().unwrap();
+    assert!(quickest < Duration::from_millis(5), "{quickest:?}");
+    assert_eq!(last(&client), END);
     client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
-    assert_eq!(last(&client), 3001);
+    assert_eq!(last(&client), END + 1);
     // An older state of the directory is put back under a running server.
-    for number in 2001..=3001 {
+    for number in 2001..=END + 1 {
         fs::remove_file(path(number)).unwrap();
     }
     assert_eq!(last(&client), 2000, "what was known before is looked at again");
