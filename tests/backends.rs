@@ -14,7 +14,6 @@ mod backends {
     mod dbd_faults;
     mod draining;
     mod files;
-    mod files_deaths;
     mod files_faults;
     mod logs;
     mod memory;

@@ -1,305 +1,454 @@
-//! What is particular to a store in files: writers that died between two steps, a directory that is gone or full, damage, and what
-//! a purge may take.
+//! A store in files of which somebody died at each step, whose files are damaged, or whose directory is away: what is there is
+//! never taken for absent, nothing is done in a store that is not the one, and whoever comes next finishes what was begun.
+
+mod disk;
+mod processes;
+mod purge;
 
 use super::files::{InFiles, backend};
-use super::store::{Store, events, key, load, log, node, pulse, read_all, record, soon, tombstone};
-use data_encoding::HEXLOWER;
+use super::store::{Store, events, facts, key, load, log, node, pulse, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
-use mod_session_cluster::store::l2::{Backend, Event, Position, Stored};
-use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::l2::files::FilesBackend;
+use mod_session_cluster::store::l2::{Backend, Event, Position, Stored, Unavailable, wire};
 use mod_session_cluster::store::tombstone::Reason;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
-fn store() -> InFiles {
-    InFiles::new("off")
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Where a session is.
+fn session(root: &Path, key: &Key) -> PathBuf {
+    let hex = data_encoding::HEXLOWER.encode(key.as_bytes());
+    root.join("sessions").join(&hex[..3]).join(&hex[3..])
 }
 
-fn session(store: &InFiles, key: &Key) -> PathBuf {
-    let hex = HEXLOWER.encode(key.as_bytes());
-    store.root.path().join("sessions").join(&hex[..3]).join(&hex[3..])
+/// A file as a writer leaves it.
+fn put(path: &Path, contents: &[u8]) {
+    use std::io::Write;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(contents).unwrap();
 }
 
-/// Files below a directory of the store.
-fn files(store: &InFiles, below: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![store.root.path().join(below)];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    found
+/// Makes a file or directory look as if it was last written so long ago.
+fn age(path: &Path, span: Duration) {
+    File::open(path).unwrap().set_modified(SystemTime::now() - span).unwrap();
+}
+
+fn all_events(client: &dyn Backend) -> Vec<Event> {
+    events(&mut *log(client), Position::default())
+}
+
+/// Every operation on that key fails, and is not put off by the pause after the failure of another.
+fn nothing_is_told_of(client: &FilesBackend, key: &Key) -> Vec<String> {
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let retired = now.after(Duration::from_secs(5));
+    let mut said = Vec::new();
+    let mut hear = |what: &str, answer: Result<String, Unavailable>| {
+        client.revive();
+        said.push(answer.expect_err(what).0);
+    };
+    client.revive();
+    hear("load", client.load(key, &mut Vec::new(), soon()).map(|stored| format!("{stored:?}")));
+    hear("create", client.create(&record(*key, now, b"x"), soon()).map(|new| format!("{new}")));
+    hear("retire", client.retire(key, retired, Reason::Admin, soon()).map(|stored| format!("{stored:?}")));
+    let mark = tombstone(Reason::Logout, now);
+    hear("end", client.end(key, &mark, soon()).map(|stored| format!("{stored:?}")));
+    said
+}
+
+/// The same of everything that is not about a session.
+fn nothing_is_told_at_all(client: &FilesBackend) {
+    let failed = |what: &str, failed: bool| {
+        client.revive();
+        assert!(failed, "{what}");
+    };
+    client.revive();
+    failed("mark", client.mark(&key(), None, HOUR, soon()).is_err());
+    failed("stamps", client.stamps(&[key()], soon()).is_err());
+    let pulse = || client.log(soon()).and_then(|mut log| log.pulse(&node(), soon()));
+    failed("pulse", pulse().is_err());
+    let read = || client.log(soon()).and_then(|mut log| log.read(Position::default(), Duration::ZERO));
+    failed("read", read().is_err());
 }
 
 #[test]
-fn an_end_whose_writer_died_before_the_log_was_told_is_told_by_who_finds_it() {
-    let store = store();
-    let client = store.backend();
-    let (one, now) = (key(), pulse(&client).now);
-    client.create(&record(one, now, b"payload"), soon()).unwrap();
+fn an_end_whose_writer_died_before_the_log_is_told_of_by_who_finds_it() {
+    let store = InFiles::new("on");
+    let (client, key) = (store.backend(), key());
+    let now = pulse(&client).now;
+    client.create(&record(key, now, b"payload"), soon()).unwrap();
     let mark = tombstone(Reason::Logout, now);
-    client.end(&one, &mark, soon()).unwrap();
-    // As it was before the log was told.
-    let ended = session(&store, &one).join("ended");
-    fs::set_permissions(&ended, Permissions::from_mode(0o600)).unwrap();
-    for entry in files(&store, "log") {
-        fs::remove_file(entry).unwrap();
-    }
-    let other = store.backend();
+    let ended = session(store.root.path(), &key).join("ended");
+    put(&ended, &wire::tombstone(&mark));
+    assert_eq!(all_events(&client), []);
     for _ in 0..2 {
-        assert_eq!(load(&other, &one).0, Stored::Tombstone(mark));
-        let told = events(&mut *log(&other), Position::default());
-        assert_eq!(told, [Event::Ended { key: one, tombstone: mark }], "once");
+        assert_eq!(load(&client, &key), (Stored::Tombstone(mark), Vec::new()));
+        assert_eq!(all_events(&client), [Event::Ended { key, tombstone: mark }], "told of once");
+    }
+    // The user tries again: it is the first end that counts, and the record goes.
+    let again = tombstone(Reason::Admin, now.after(HOUR));
+    assert_eq!(client.end(&key, &again, soon()), Ok(Stored::Tombstone(mark)));
+    assert_eq!(fs::read_dir(ended.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_end_whose_writer_died_before_the_log_is_told_of_by_a_purge_too() {
+    let store = InFiles::new("off");
+    let (client, key) = (store.backend(), key());
+    let now = pulse(&client).now;
+    client.create(&record(key, now, b"payload"), soon()).unwrap();
+    let mark = tombstone(Reason::Logout, now);
+    let dir = session(store.root.path(), &key);
+    put(&dir.join("ended"), &wire::tombstone(&mark));
+    purge::everything_that_is_over(&client);
+    assert_eq!(all_events(&client), [Event::Ended { key, tombstone: mark }]);
+    assert!(!dir.join("record").exists(), "of no use any more");
+    assert_eq!(load(&client, &key).0, Stored::Tombstone(mark));
+}
+
+#[test]
+fn a_create_whose_writer_died_is_as_if_it_had_not_begun_or_as_if_it_had_answered() {
+    let store = InFiles::new("on");
+    let (client, key) = (store.backend(), key());
+    let now = pulse(&client).now;
+    let new = record(key, now, b"payload");
+    // With the directory made, and a temporary file.
+    let dir = session(store.root.path(), &key);
+    fs::create_dir_all(&dir).unwrap();
+    put(&store.root.path().join("tmp/0123456789abcdef-7"), &wire::record(&new)[..30]);
+    assert_eq!(load(&client, &key).0, Stored::Nothing);
+    assert_eq!(client.retire(&key, now, Reason::Admin, soon()), Ok(Stored::Nothing));
+    client.touch(&[(key, now)], soon()).unwrap();
+    assert_eq!(load(&client, &key).0, Stored::Nothing);
+    assert_eq!(client.create(&new, soon()), Ok(true));
+    // And with all done but the answer, which a second try gets.
+    assert_eq!(client.create(&new, soon()), Ok(true));
+    assert_eq!(client.create(&record(key, now, b"another"), soon()), Ok(false));
+    assert_eq!(load(&client, &key), (Stored::Record(facts(&new)), b"payload".into()));
+}
+
+#[test]
+fn a_retirement_whose_writer_died_before_the_log_is_told_of_by_the_second_try() {
+    let store = InFiles::new("on");
+    let (client, key) = (store.backend(), key());
+    let now = pulse(&client).now;
+    let new = record(key, now, b"payload");
+    client.create(&new, soon()).unwrap();
+    let (deadline, reason) = (now.after(Duration::from_secs(30)), Reason::Superseded);
+    let name = format!("ends-{}-{}", deadline.as_millis(), reason.code());
+    put(&session(store.root.path(), &key).join(name), b"");
+    let mut expected = facts(&new);
+    (expected.deadline, expected.ends_as) = (deadline, reason);
+    assert_eq!(load(&client, &key).0, Stored::Record(expected));
+    assert_eq!(all_events(&client), []);
+    assert_eq!(client.retire(&key, deadline, reason, soon()), Ok(Stored::Record(expected)));
+    assert_eq!(all_events(&client), [Event::Retired { key, deadline, reason }]);
+}
+
+#[test]
+fn a_store_whose_maker_died_before_it_was_one_is_made_by_the_next() {
+    let store = InFiles::new("on");
+    for part in ["tmp", "sessions", "log"] {
+        fs::create_dir(store.root.path().join(part)).unwrap();
+    }
+    let (one, other) = (store.backend(), store.backend());
+    assert_eq!(pulse(&one).identity, pulse(&other).identity);
+    let (key, now) = (key(), pulse(&one).now);
+    one.create(&record(key, now, b"x"), soon()).unwrap();
+    assert!(matches!(load(&other, &key).0, Stored::Record(_)));
+}
+
+#[test]
+fn what_is_damaged_is_unavailable_and_never_absent() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let now = pulse(&client).now;
+    let whole = wire::record(&record(key(), now, b"payload"));
+    let mut of_another_version = whole.clone();
+    of_another_version[0] = 9;
+    for bytes in [&[][..], &whole[..43], b"\0\0\0\0\0\0\0\0", &of_another_version] {
+        let key = key();
+        client.create(&record(key, now, b"payload"), soon()).unwrap();
+        let path = session(store.root.path(), &key).join("record");
+        fs::write(&path, bytes).unwrap();
+        assert!(client.load(&key, &mut Vec::new(), soon()).is_err(), "{bytes:?}");
+        assert!(client.retire(&key, now, Reason::Admin, soon()).is_err());
+        assert_eq!(client.create(&record(key, now, b"new"), soon()), Ok(false));
+        purge::everything_that_is_over(&client);
+        assert!(path.exists(), "a purge keeps what it does not understand");
+        // Whoever logs out is not told how it was, but it is over.
+        let mark = tombstone(Reason::Logout, now);
+        assert!(client.end(&key, &mark, soon()).is_err());
+        assert_eq!(client.end(&key, &mark, soon()), Ok(Stored::Tombstone(mark)));
+        assert_eq!(load(&client, &key).0, Stored::Tombstone(mark));
+    }
+    for bytes in [&[][..], b"\x01T", &whole] {
+        let key = key();
+        client.end(&key, &tombstone(Reason::Logout, now), soon()).unwrap();
+        let path = session(store.root.path(), &key).join("ended");
+        fs::remove_file(&path).unwrap();
+        put(&path, bytes);
+        nothing_is_told_of(&client, &key);
     }
 }
 
 #[test]
-fn an_end_whose_writer_died_before_the_record_was_removed_stays_an_end() {
-    let store = store();
+fn a_name_that_is_not_known_is_unavailable_but_for_those_of_the_system() {
+    let store = InFiles::new("off");
     let client = store.backend();
-    let (one, now) = (key(), pulse(&client).now);
-    client.create(&record(one, now, b"payload"), soon()).unwrap();
-    let kept = fs::read(session(&store, &one).join("record")).unwrap();
+    let (key, now) = (key(), pulse(&client).now);
+    client.create(&record(key, now, b"payload"), soon()).unwrap();
+    let dir = session(store.root.path(), &key);
+    put(&dir.join(".nfs000000000000a1b200000003"), b"");
+    assert!(matches!(load(&client, &key).0, Stored::Record(_)));
+    for name in ["paused", "ends-17-99", "ends-soon-1", "seen-", "ended~", "RECORD"] {
+        put(&dir.join(name), b"");
+        assert!(client.load(&key, &mut Vec::new(), soon()).is_err(), "{name}");
+        assert!(client.create(&record(key, now, b"payload"), soon()).is_err(), "{name}");
+        assert!(client.retire(&key, now, Reason::Admin, soon()).is_err(), "{name}");
+        assert!(client.touch(&[(key, now.after(HOUR))], soon()).is_err(), "{name}");
+        fs::remove_file(dir.join(name)).unwrap();
+        assert!(matches!(load(&client, &key).0, Stored::Record(_)), "{name}");
+    }
+    // An end wins over whatever it is, though who ends it is not told how it was.
+    put(&dir.join("paused"), b"");
     let mark = tombstone(Reason::Logout, now);
-    client.end(&one, &mark, soon()).unwrap();
-    fs::write(session(&store, &one).join("record"), kept).unwrap();
-    assert_eq!(load(&client, &one), (Stored::Tombstone(mark), Vec::new()));
-    client.touch(&[(one, now.after(Duration::from_secs(5)))], soon()).unwrap();
-    assert_eq!(
-        client.retire(&one, now.after(Duration::from_secs(5)), Reason::Superseded, soon()),
-        Ok(Stored::Tombstone(mark))
-    );
-    assert_eq!(client.create(&record(one, now, b"payload"), soon()), Ok(false));
-    assert_eq!(load(&client, &one).0, Stored::Tombstone(mark));
+    assert!(client.end(&key, &mark, soon()).is_err());
+    assert_eq!(load(&client, &key).0, Stored::Tombstone(mark));
+    assert_eq!(all_events(&client), [Event::Ended { key, tombstone: mark }]);
 }
 
 #[test]
-fn a_session_whose_writer_died_before_its_record_was_placed_is_nothing_and_can_be_made() {
-    let store = store();
+fn a_directory_that_is_away_or_swapped_is_no_store_and_nothing_is_put_there() {
+    let store = InFiles::new("off");
     let client = store.backend();
-    let (one, now) = (key(), pulse(&client).now);
-    fs::create_dir_all(session(&store, &one)).unwrap();
-    assert_eq!(load(&client, &one).0, Stored::Nothing);
-    assert_eq!(client.create(&record(one, now, b"payload"), soon()), Ok(true));
+    let (there, now) = (key(), pulse(&client).now);
+    client.create(&record(there, now, b"payload"), soon()).unwrap();
+    let root = store.root.path();
+    let aside = root.with_extension("aside");
+    fs::rename(root, &aside).unwrap();
+    for key in [there, key()] {
+        nothing_is_told_of(&client, &key);
+    }
+    nothing_is_told_at_all(&client);
+    assert!(!root.exists(), "nobody makes it anew");
+    // An empty one in its place, as when a mount is gone.
+    fs::create_dir(root).unwrap();
+    fs::set_permissions(root, Permissions::from_mode(0o700)).unwrap();
+    for key in [there, key()] {
+        nothing_is_told_of(&client, &key);
+    }
+    nothing_is_told_at_all(&client);
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0, "nothing is left where the store is not");
+    // Another store in its place.
+    let other = backend(root, "off");
+    assert_ne!(pulse(&other).now, Timestamp::default());
+    for key in [there, key()] {
+        nothing_is_told_of(&client, &key);
+        assert_eq!(load(&other, &key).0, Stored::Nothing, "nothing is put there");
+    }
+    nothing_is_told_at_all(&client);
+    fs::remove_dir_all(root).unwrap();
+    fs::rename(&aside, root).unwrap();
+    client.revive();
+    assert_eq!(load(&client, &there).1, b"payload");
+    assert_eq!(load(&client, &key()).0, Stored::Nothing);
+    assert!(client.end(&there, &tombstone(Reason::Logout, now), soon()).is_ok());
 }
 
 #[test]
-fn a_directory_that_is_gone_or_another_one_is_unavailable_and_nothing_is_taken_for_absent() {
-    let store = store();
+fn a_part_of_the_store_that_is_away_is_missed_and_no_thread_is_lost_over_it() {
+    let store = InFiles::new("off");
     let client = store.backend();
-    let (one, now) = (key(), pulse(&client).now);
-    client.create(&record(one, now, b"payload"), soon()).unwrap();
-    let mut log = log(&client);
-    let (root, away) = (store.root.path().to_owned(), store.root.path().with_extension("away"));
-    fs::rename(&root, &away).unwrap();
-    let is_unavailable = |log: &mut dyn mod_session_cluster::store::l2::Log| {
-        for key in [one, key()] {
+    let (there, now) = (key(), pulse(&client).now);
+    client.create(&record(there, now, b"payload"), soon()).unwrap();
+    let aside = store.root.path().join("aside");
+    for part in ["sessions", "log", "tmp", "trimmed"] {
+        let path = store.root.path().join(part);
+        fs::rename(&path, &aside).unwrap();
+        client.revive();
+        let pulse = client.log(soon()).and_then(|mut log| log.pulse(&node(), soon()));
+        assert!(pulse.is_err(), "{part}: {pulse:?}");
+        // More of them than there are threads.
+        for _ in 0..10 {
             client.revive();
-            let loaded = client.load(&key, &mut Vec::new(), soon());
-            assert!(loaded.is_err(), "{loaded:?}");
+            let within = Instant::now() + Duration::from_millis(300);
+            let ended = client.end(&key(), &tombstone(Reason::Logout, now), within);
+            assert!(ended.is_err(), "{part}");
+            assert!(!ended.unwrap_err().0.contains("no answer in time"), "{part}");
         }
         client.revive();
-        assert!(client.end(&one, &tombstone(Reason::Logout, now), soon()).is_err());
+        if part == "sessions" {
+            assert!(client.load(&there, &mut Vec::new(), soon()).is_err(), "not absent");
+        }
+        assert!(!path.exists(), "{part} is not made anew");
+        fs::rename(&aside, &path).unwrap();
         client.revive();
-        assert!(client.stamps(&[key()], soon()).is_err());
-        client.revive();
-        assert!(log.pulse(&node(), soon()).is_err());
-        client.revive();
-        assert!(log.read(Position::default(), Duration::ZERO).is_err());
-        client.revive();
+        assert_eq!(load(&client, &there).1, b"payload");
+        client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_that_is_open_to_others_or_of_another_version_is_refused() {
+    let store = InFiles::new("on");
+    fs::set_permissions(store.root.path(), Permissions::from_mode(0o705)).unwrap();
+    let said = nothing_is_told_of(&store.backend(), &key());
+    assert!(said.iter().all(|said| said.contains("chmod o-rwx")), "{said:?}");
+    assert_eq!(fs::read_dir(store.root.path()).unwrap().count(), 0);
+    fs::set_permissions(store.root.path(), Permissions::from_mode(0o770)).unwrap();
+    let client = store.backend();
+    let (key, now) = (key(), pulse(&client).now);
+    client.create(&record(key, now, b"payload"), soon()).unwrap();
+    let format = store.root.path().join("format");
+    let whole = fs::read_to_string(&format).unwrap();
+    for other in [whole.replace(" 1 ", " 2 "), whole.replace(" 1 ", " 10 "), String::new(), "x".into()] {
+        fs::write(&format, other).unwrap();
+        for client in [&client, &store.backend()] {
+            let said = nothing_is_told_of(client, &super::store::key());
+            assert!(said.iter().all(|said| said.contains("format")), "{said:?}");
+            nothing_is_told_at_all(client);
+        }
+    }
+    fs::write(&format, whole).unwrap();
+    client.revive();
+    assert_eq!(load(&client, &key).1, b"payload");
+}
+
+#[test]
+fn no_message_tells_a_key() {
+    let store = InFiles::new("on");
+    let (client, key) = (store.backend(), key());
+    let now = pulse(&client).now;
+    // A file where a directory of sessions should be.
+    let dir = session(store.root.path(), &key);
+    fs::write(dir.parent().unwrap(), b"").unwrap();
+    for said in nothing_is_told_of(&client, &key) {
+        let hex = data_encoding::HEXLOWER.encode(&key.as_bytes()[2..]);
+        assert!(said.starts_with("files: ") && !said.contains(&hex[..16]), "{said}");
+    }
+    assert!(client.touch(&[(key, now)], soon()).is_err());
+}
+
+#[test]
+fn the_end_of_a_long_log_is_found_fast_and_also_after_a_backup_was_restored() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let now = pulse(&client).now;
+    let entry = wire::event(&Event::Ended { key: key(), tombstone: tombstone(Reason::Logout, now) });
+    let path = |number: u64| store.root.path().join(format!("log/{}/{number}", number / 1000));
+    const END: u64 = 12_000;
+    for number in 1..=END {
+        fs::create_dir_all(path(number).parent().unwrap()).unwrap();
+        put(&path(number), &entry);
+    }
+    let last = |client: &FilesBackend| pulse(client).last.major;
+    let newcomer = || {
+        let (client, start) = (store.backend(), Instant::now());
+        assert_eq!(last(&client), END);
+        start.elapsed()
     };
-    is_unavailable(&mut *log);
-    fs::create_dir(&root).unwrap();
-    fs::set_permissions(&root, Permissions::from_mode(0o700)).unwrap();
-    is_unavailable(&mut *log);
-    // A store that somebody else began in the empty one.
-    pulse(&backend(&root, "off"));
-    is_unavailable(&mut *log);
-    fs::remove_dir_all(&root).unwrap();
-    fs::rename(&away, &root).unwrap();
-    assert!(matches!(load(&client, &one).0, Stored::Record(_)));
+    // Looking at one after the other takes 12 ms and more.
+    let quickest = (0..20).map(|_| newcomer()).min().unwrap();
+    assert!(quickest < Duration::from_millis(5), "{quickest:?}");
+    assert_eq!(last(&client), END);
+    client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
+    assert_eq!(last(&client), END + 1);
+    // An older state of the directory is put back under a running server.
+    for number in 2001..=END + 1 {
+        fs::remove_file(path(number)).unwrap();
+    }
+    assert_eq!(last(&client), 2000, "what was known before is looked at again");
+    client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
+    assert_eq!((last(&client), last(&store.backend())), (2001, 2001), "no gap that a reader would stop at");
 }
 
 #[test]
-fn a_directory_that_is_open_to_everybody_or_of_another_version_is_refused_in_clear_words() {
-    let store = store();
-    let root = store.root.path();
-    fs::set_permissions(root, Permissions::from_mode(0o755)).unwrap();
-    let said = store.backend().load(&key(), &mut Vec::new(), soon()).unwrap_err().0;
-    assert!(said.contains("open to everybody") && said.contains("chmod o-rwx"), "{said}");
-    fs::set_permissions(root, Permissions::from_mode(0o750)).unwrap();
-    fs::write(root.join("format"), "mod_session_cluster 2 0000000000000000\n").unwrap();
-    let said = store.backend().load(&key(), &mut Vec::new(), soon()).unwrap_err().0;
-    assert!(said.contains("this version"), "{said}");
-}
-
-#[test]
-fn damage_is_unavailable_and_never_absent() {
-    let store = store();
+fn who_writes_after_another_host_removed_everything_writes_where_readers_are() {
+    let store = InFiles::new("off");
     let client = store.backend();
     let now = pulse(&client).now;
-    for damage in [&b""[..], b"\x01", b"\x02R and whatever comes after it, in a later version", b"nonsense"] {
-        let one = key();
-        client.create(&record(one, now, b"payload"), soon()).unwrap();
-        fs::write(session(&store, &one).join("record"), damage).unwrap();
-        let loaded = client.load(&one, &mut Vec::new(), soon());
-        assert!(loaded.is_err(), "{damage:?}: {loaded:?}");
-    }
-    let one = key();
-    client.create(&record(one, now, b"payload"), soon()).unwrap();
-    fs::write(session(&store, &one).join("news"), "of a later version").unwrap();
-    assert!(client.load(&one, &mut Vec::new(), soon()).is_err());
-    // What NFS leaves behind is none.
-    let two = key();
-    client.create(&record(two, now, b"payload"), soon()).unwrap();
-    fs::write(session(&store, &two).join(".nfs0001"), "").unwrap();
-    assert!(matches!(load(&client, &two).0, Stored::Record(_)));
+    let end = || client.end(&key(), &tombstone(Reason::Logout, now), soon()).unwrap();
+    end();
+    // Up to there another host has removed everything.
+    fs::rename(store.root.path().join("log/0"), store.root.path().join("log/aside")).unwrap();
+    put(&store.root.path().join("trimmed/1500"), b"");
+    end();
+    let end = pulse(&client);
+    assert_eq!((end.trimmed.major, end.last.major), (1500, 1501));
+    let gap = log(&client).read(Position { major: 1, minor: 0 }, Duration::ZERO);
+    assert!(gap.is_err(), "{gap:?}");
 }
 
 #[test]
-fn no_message_names_a_session() {
-    let store = store();
-    let client = store.backend();
-    let (one, now) = (key(), pulse(&client).now);
-    client.create(&record(one, now, b"payload"), soon()).unwrap();
-    let directory = session(&store, &one);
-    fs::remove_dir_all(&directory).unwrap();
-    fs::write(&directory, "not a directory").unwrap();
-    let said = client.load(&one, &mut Vec::new(), soon()).unwrap_err().0;
-    let hex = HEXLOWER.encode(one.as_bytes());
-    assert!(!said.contains(&hex[3..20]), "{said}");
-}
-
-#[test]
-fn a_purge_removes_what_is_over_and_nothing_else() {
-    let store = store();
-    let client = store.backend();
-    let now = pulse(&client).now;
-    let at = |seconds: i64| Timestamp::from_millis(now.as_millis().saturating_add_signed(seconds * 1000));
-    let with_deadline = |seconds| {
-        let one = key();
-        let payload = b"payload";
-        let new = Record { deadline: at(seconds), ..record(one, now, payload) };
-        client.create(&new, soon()).unwrap();
-        one
-    };
-    // Past its deadline by more than a minute, by less, and not yet; and one whose deadline was moved.
-    let (over, told, alive, retired) =
-        (with_deadline(-61), with_deadline(-30), with_deadline(60), with_deadline(3600));
-    client.retire(&retired, at(-100), Reason::Superseded, soon()).unwrap();
-    let (ended, forgotten) = (with_deadline(60), with_deadline(60));
-    client.end(&ended, &tombstone(Reason::Logout, now), soon()).unwrap();
-    let mut mark = tombstone(Reason::Logout, now);
-    mark.until = at(1);
-    client.end(&forgotten, &mark, soon()).unwrap();
-    let left_over = store.root.path().join("tmp/0123-7");
-    fs::write(&left_over, "of somebody who died").unwrap();
-    let old = std::time::SystemTime::now() - Duration::from_secs(2 * 3600);
-    fs::File::options().write(true).open(&left_over).unwrap().set_modified(old).unwrap();
-    store.pass(Duration::from_millis(1100));
-    let mut log = log(&client);
-    let all_gone = || [over, retired, forgotten].iter().all(|one| !session(&store, one).exists());
-    let start = Instant::now();
-    while !all_gone() {
-        log.purge(Timestamp::default(), soon()).unwrap();
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", files(&store, "sessions"));
-    }
-    assert!(!left_over.exists());
-    assert!(session(&store, &told).join("record").exists(), "it can still be told why it ended");
-    assert!(matches!(load(&client, &alive).0, Stored::Record(_)));
-    assert!(matches!(load(&client, &ended).0, Stored::Tombstone(_)));
-    assert_eq!(load(&client, &over).0, Stored::Nothing);
-}
-
-#[test]
-fn a_purge_takes_a_bounded_time_and_goes_on_where_it_was() {
-    let store = store();
-    let client = store.backend();
-    let now = pulse(&client).now;
-    let over = now.before(Duration::from_secs(3600));
-    for _ in 0..3000 {
-        client.create(&Record { deadline: over, ..record(key(), over, b"payload") }, soon()).unwrap();
-    }
-    let mut log = log(&client);
-    let (mut rounds, mut longest) = (0, Duration::ZERO);
-    while !files(&store, "sessions").is_empty() {
-        let start = Instant::now();
-        log.purge(Timestamp::default(), start + Duration::from_millis(250)).unwrap();
-        longest = longest.max(start.elapsed());
-        rounds += 1;
-        assert!(rounds < 500);
-    }
-    assert!(rounds > 1, "it was not done at once");
-    assert!(longest < Duration::from_millis(250), "{longest:?}");
-}
-
-#[test]
-fn the_end_of_a_long_log_is_found_and_two_hosts_can_trim_it() {
-    let store = store();
+fn a_mark_keeps_its_height_for_the_longest_time_that_was_asked_for() {
+    let store = InFiles::new("off");
     let (one, other) = (store.backend(), store.backend());
-    let now = pulse(&one).now;
-    let mark = tombstone(Reason::Logout, now);
-    for _ in 0..2500 {
-        one.end(&key(), &mark, soon()).unwrap();
-    }
-    let newcomer = store.backend();
-    let start = Instant::now();
-    assert_eq!(pulse(&newcomer).last.major, 2500);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    let trimmed = |client: &dyn Backend| pulse(client).trimmed.major;
-    let mut seen = 0;
-    let mut logs = [log(&one), log(&other)];
-    for round in 0..20 {
-        logs[round % 2].purge(Timestamp::MAX, soon()).unwrap();
-        let now = trimmed(if round % 2 == 0 { &other } else { &one });
-        assert!(now >= seen, "it never goes back: {now} after {seen}");
-        seen = now;
-    }
-    assert_eq!((seen, pulse(&one).last.major), (2500, 2500));
-    assert_eq!(files(&store, "log"), Vec::<PathBuf>::new());
-    // Whoever knew the log as it was writes where all look.
-    for client in [&one, &other, &newcomer] {
+    let (scope, now) = (key(), pulse(&one).now);
+    let (low, high) = (now.after(Duration::from_secs(1)), now.after(Duration::from_secs(9)));
+    assert_eq!(one.mark(&scope, Some(high), Duration::from_millis(300), soon()), Ok(high));
+    assert_eq!(other.mark(&scope, Some(low), HOUR, soon()), Ok(high));
+    store.pass(Duration::from_millis(400));
+    purge::everything_that_is_over(&one);
+    assert_eq!(one.stamps(&[scope], soon()), Ok(vec![Some(high)]), "a mark only rises");
+    assert_eq!(log(&other).marks(soon()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_stamp_far_ahead_does_not_make_others_forgotten() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let now = pulse(&client).now;
+    let given = client.mark(&key(), None, HOUR, soon()).unwrap();
+    client.mark(&key(), Some(now.after(2 * HOUR)), HOUR, soon()).unwrap();
+    // Somebody who chose a stamp before, and is slow, would take that one again.
+    assert!(store.root.path().join(format!("stamps/{}", given.as_millis())).exists());
+}
+
+#[test]
+fn who_reads_where_a_purge_is_at_work_is_told_that_entries_are_gone() {
+    let store = InFiles::new("off");
+    let client = store.backend();
+    let mark = tombstone(Reason::Logout, pulse(&client).now);
+    for _ in 0..10 {
         client.end(&key(), &mark, soon()).unwrap();
     }
-    let entries = read_all(&mut *logs[0], Position { major: 2500, minor: 0 });
-    assert_eq!(entries.iter().map(|(at, _)| at.major).collect::<Vec<_>>(), [2501, 2502, 2503]);
+    // Its word is there, and some of its deeds are done.
+    put(&store.root.path().join("trimmed/5"), b"");
+    fs::remove_file(store.root.path().join("log/0/4")).unwrap();
+    let read = |major| log(&client).read(Position { major, minor: 0 }, Duration::ZERO);
+    for position in [0, 2, 3, 4] {
+        let gap = read(position);
+        assert!(gap.is_err() || position == 4, "the rest seems to be all from {position}: {gap:?}");
+    }
+    assert_eq!(read(5).map(|entries| entries.len()), Ok(5));
 }
 
 #[test]
-fn a_full_disk_is_unavailable_and_leaves_nothing_half_done() {
-    let place = tempfile::tempdir().unwrap();
-    let mount = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=300k,mode=700", "tmpfs"])
-        .arg(place.path())
-        .status();
-    if !mount.is_ok_and(|status| status.success()) {
-        eprintln!("not tested: no small file system can be mounted here");
-        return;
-    }
-    let client = backend(place.path(), "on");
+fn visits_for_which_there_is_no_time_put_nobody_off_and_are_told_in_the_end() {
+    let store = InFiles::new("off");
+    let client = store.backend();
     let now = pulse(&client).now;
-    let payload = vec![7; 20_000];
-    let mut made = Vec::new();
-    let full = loop {
-        let one = key();
-        match client.create(&record(one, now, &payload), soon()) {
-            Ok(created) => assert!(created),
-            Err(error) => break (one, error),
-        }
-        made.push(one);
-        assert!(made.len() < 100);
-    };
-    assert!(full.1.0.contains("No space left"), "{}", full.1);
-    client.revive();
-    assert_eq!(load(&client, &full.0).0, Stored::Nothing);
-    for one in &made {
-        assert_eq!(load(&client, one).1, payload);
+    let seen: Vec<_> = (0..1000).map(|_| (key(), now.after(Duration::from_secs(5)))).collect();
+    for (key, _) in &seen {
+        client.create(&record(*key, now, b"payload"), soon()).unwrap();
     }
-    let umount = std::process::Command::new("umount").arg(place.path()).status();
-    assert!(umount.unwrap().success());
+    let (mut given_up, start) = (0, Instant::now());
+    while let Err(said) = client.touch(&seen, Instant::now() + Duration::from_millis(20)) {
+        if said.0.contains("no time for all visits") {
+            given_up += 1;
+            assert_eq!(load(&client, &seen[0].0).1, b"payload", "at once, without a pause");
+        } else {
+            client.revive();
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{said}");
+    }
+    assert!(given_up > 0, "it was told at once");
+    for (key, at) in &seen {
+        let Stored::Record(facts) = load(&client, key).0 else { panic!("it is gone") };
+        assert_eq!(facts.last_seen, *at);
+    }
 }
