@@ -81,7 +81,8 @@ impl FilesBackend {
     #[must_use]
     pub fn advice(&self) -> Option<String> {
         let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        mounts::advice(&self.shared.disk.root, &table)
+        let root = &self.shared.disk.root;
+        mounts::advice(&fs::canonicalize(root).unwrap_or_else(|_| root.clone()), &table)
     }
 }
 
