@@ -47,6 +47,9 @@ pub(super) enum Kind {
     Writes,
 }
 
+/// SQLite's driver takes it for an error once that somebody has made a table, of whomever, since the last time.
+const OTHER_TABLES: &str = "schema has changed";
+
 /// How often an operation is tried.
 const TRIES: u32 = 6;
 /// How long SQLite itself waits for a lock. Its driver then sleeps for 100 ms and tries again, 15 times.
@@ -134,10 +137,9 @@ impl<'d> Desk<'d> {
         if said == ODD {
             return Trouble::Not(Fault::Odd(said));
         }
-        // SQLite's driver takes it for an error once that a table was made since the last time.
-        let version = self.sql.version();
-        let state = self.connection.select(&version).or_else(|_| self.connection.select(&version));
-        match state {
+        match self.connection.select(&self.sql.version()) {
+            _ if said.contains(OTHER_TABLES) => Trouble::Again(Fault::Odd(said)),
+            Err(said_then) if said_then.contains(OTHER_TABLES) => Trouble::Again(Fault::Odd(said)),
             // Its file is locked, or cannot be written.
             Ok(rows) if !rows.is_empty() && self.sql.dialect == Dialect::Sqlite => {
                 Trouble::Again(Fault::Down(said))
