@@ -53,7 +53,7 @@ impl<'p> Pool<'p> {
     pub(super) fn place_on_top<T: Send + 'static>(self, value: T) {
         let place = Box::into_raw(Box::new(value));
         // SAFETY: the pool is live, and the cleanup's argument is the box just given away.
-        unsafe { sys::apr_pool_pre_cleanup_register(self.raw, place.cast(), Some(drop_box::<T>)) };
+        unsafe { sys::apr_pool_pre_cleanup_register(self.raw, place.cast(), Some(drop_on_top::<T>)) };
     }
 
     /// A copy of `text` as a C string in the pool, which ends, as C strings do, at the first NUL.
@@ -102,10 +102,11 @@ unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
     0
 }
 
-unsafe extern "C" fn drop_box<T>(value: *mut c_void) -> sys::apr_status_t {
+unsafe extern "C" fn drop_on_top<T>(value: *mut c_void) -> sys::apr_status_t {
     super::guard::quietly((), || {
+        // Its memory is left to the end of the process: this may run in the handler of a signal, which must not free any.
         // SAFETY: registered by `place_on_top` with a box that it gave away, and run once.
-        drop(unsafe { Box::from_raw(value.cast::<T>()) });
+        unsafe { value.cast::<T>().drop_in_place() };
     });
     0
 }

@@ -5,6 +5,7 @@ use super::apr_pools::Pool;
 use super::http_config::Module;
 use super::httpd::Server;
 use super::{guard, http_log, sys};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -36,13 +37,14 @@ impl Running {
     }
 }
 
+/// Neither is ever freed: see `drop`.
 struct Handle {
-    running: Arc<Running>,
-    thread: Thread,
+    running: ManuallyDrop<Arc<Running>>,
+    thread: ManuallyDrop<Thread>,
 }
 
 impl Drop for Handle {
-    /// On prefork this runs in the handler of a signal: nothing here allocates or takes a lock.
+    /// On prefork this runs in the handler of a signal: nothing here allocates, frees or takes a lock.
     fn drop(&mut self) {
         self.running.stopping.store(true, Ordering::Relaxed);
         self.thread.unpark();
@@ -85,7 +87,7 @@ pub fn spawn<M: Module>(
         }
         its.done.store(true, Ordering::Release);
     })?;
-    pchild.place_on_top(Handle { running, thread });
+    pchild.place_on_top(Handle { running: ManuallyDrop::new(running), thread: ManuallyDrop::new(thread) });
     Ok(())
 }
 
@@ -104,14 +106,14 @@ pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thr
 /// Calls `farewell` when `pchild` begins to be destroyed. On prefork that is in the handler of a signal: it must not allocate
 /// or take a lock.
 pub fn at_child_end(pchild: Pool<'_>, farewell: impl Fn() + Send + 'static) {
-    struct AtEnd<F: Fn()>(std::mem::ManuallyDrop<F>);
+    struct AtEnd<F: Fn()>(ManuallyDrop<F>);
     impl<F: Fn()> Drop for AtEnd<F> {
         fn drop(&mut self) {
             // What it holds is never dropped: the process ends.
             (self.0)();
         }
     }
-    pchild.place_on_top(AtEnd(std::mem::ManuallyDrop::new(farewell)));
+    pchild.place_on_top(AtEnd(ManuallyDrop::new(farewell)));
 }
 
 /// Ends this process at once, without what is left to be done when its pools go. Nothing is flushed.

@@ -70,7 +70,7 @@ pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String
     if !store.has_log() {
         http_log::server::<SessionCluster>(main, Level::Notice, || {
             "SC0126: the cluster's store has no log: a logout holds on other servers within SessionClusterLogoutBound, and each \
-             session is looked up there once in that time"
+             session is looked up there again after that time"
                 .into()
         });
     }

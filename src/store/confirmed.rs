@@ -1,6 +1,6 @@
 //! When a store without a log was last asked about a key, for all processes of the host: what was heard of it a moment ago need
 //! not be asked again. A cache of single words, each with the key's tag and an uptime; a word that is overwritten by another
-//! key's costs a question, and nothing else.
+//! key's costs a question. That two keys share place and tag (50 bits) is not to be expected among millions of sessions.
 
 use super::key::Key;
 use crate::sync::{AtomicU64, Ordering};
@@ -12,8 +12,10 @@ pub struct Confirmed(&'static [AtomicU64]);
 impl Confirmed {
     /// Words that they take: 512 KiB. Within a logout bound hardly more keys than that are asked about.
     pub const WORDS: usize = 64 << 10;
-    /// Bits of an uptime in milliseconds: 34 years.
-    const UPTIME: u32 = 40;
+    /// Bits of an uptime in milliseconds. They begin again after twelve days; a word that was left alone for exactly as long is
+    /// taken for fresh for one bound.
+    const UPTIME: u32 = 30;
+    const CYCLE: u64 = (1 << Self::UPTIME) - 1;
 
     /// Over words that are all zero when they are used for the first time.
     #[must_use]
@@ -25,7 +27,7 @@ impl Confirmed {
     pub fn note(&self, key: &Key, asked: u64) {
         if let Some(word) = self.word(key) {
             // Partner: the acquire in `is_fresh`. Who sees this sees what was put into the table before.
-            word.store(Self::tag(key) | asked & ((1 << Self::UPTIME) - 1), Ordering::Release);
+            word.store(Self::tag(key) | asked & Self::CYCLE, Ordering::Release);
         }
     }
 
@@ -33,8 +35,8 @@ impl Confirmed {
     #[must_use]
     pub fn is_fresh(&self, key: &Key, now: u64, bound: Duration) -> bool {
         let word = self.word(key).map_or(0, |word| word.load(Ordering::Acquire));
-        let (tag, asked) = (word >> Self::UPTIME << Self::UPTIME, word & ((1 << Self::UPTIME) - 1));
-        tag == Self::tag(key) && now.checked_sub(asked).is_some_and(|age| u128::from(age) < bound.as_millis())
+        let age = now.wrapping_sub(word) & Self::CYCLE;
+        word & !Self::CYCLE == Self::tag(key) && u128::from(age) < bound.as_millis()
     }
 
     fn word(&self, key: &Key) -> Option<&AtomicU64> {
@@ -67,7 +69,8 @@ mod tests {
         let (confirmed, bound) = (confirmed(), Duration::from_millis(500));
         assert!(!confirmed.is_fresh(&key(0), 100, bound), "nothing was asked yet");
         confirmed.note(&key(2), 1000);
-        for (now, fresh) in [(999, false), (1000, true), (1499, true), (1500, false), (90_000, false)] {
+        let cycle = Confirmed::CYCLE + 1;
+        for (now, fresh) in [(999, false), (1000, true), (1499, true), (1500, false), (cycle, false)] {
             assert_eq!(confirmed.is_fresh(&key(2), now, bound), fresh, "{now}");
         }
     }

@@ -115,8 +115,10 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         let pulse = log.pulse(&self.cluster.report, within)?;
         link.set_clock(pulse.now, u64::midpoint(start, uptime()));
         if let Some(known) = lost(&link, &pulse, Self::LOG_KEPT) {
+            // First what may fail, so that nothing is put in doubt again and again.
+            let marks = log.marks(Instant::now() + patience_of(self.cluster))?;
             self.table.distrust()?;
-            for mark in log.marks(within)? {
+            for mark in marks {
                 self.table.mark(&mark.scope, mark.stamp, mark.until, pulse.now)?;
             }
             // Before the log's identity is noted: whoever goes on after a death between the two must know.
@@ -144,6 +146,10 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
                 break;
             }
             patience = Duration::from_millis(1);
+            // A long log takes its time, in which nobody else need begin to read it.
+            if !link.lead(self.me, uptime(), uptime() + Self::TERM) {
+                return Err(Unavailable("another process of this host reads the log by now".into()).into());
+            }
         }
         Ok(Heard { start, now: pulse.now })
     }
@@ -162,13 +168,17 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
 
     /// When an operation has to have ended, so that the lease can be renewed in time after it.
     fn within(&self) -> Instant {
-        Instant::now() + (self.cluster.bound / 2).min(Duration::from_millis(250))
+        Instant::now() + patience_of(self.cluster)
     }
 
     /// A step of everything that can wait.
     fn keep_house(&mut self) -> Result<(), Unavailable> {
         let start = Instant::now();
-        while start.elapsed() < Self::SPELL && (self.reassert()? || self.flush()?) {}
+        let mut kept = Ok(true);
+        while start.elapsed() < Self::SPELL && matches!(kept, Ok(true)) {
+            kept = self.reassert().and_then(|more| if more { Ok(true) } else { self.flush() });
+        }
+        // A store that takes no visits may still have something to be rid of.
         if self.purged.is_none_or(|at| at.elapsed() >= Self::PURGE_EVERY) {
             let before = self.table.link().now(uptime()).before(Self::LOG_KEPT);
             let within = self.within();
@@ -177,7 +187,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
             self.purged = Some(Instant::now());
         }
-        Ok(())
+        kept.map(drop)
     }
 
     /// Tells the store of ends, retirements and marks that it may have lost. Returns whether there is more to do.
@@ -232,6 +242,11 @@ impl<L: WriteLock> Drop for Watcher<'_, '_, L> {
     fn drop(&mut self) {
         self.table.link().resign(self.me);
     }
+}
+
+/// What one operation may take.
+fn patience_of(cluster: &Cluster) -> Duration {
+    (cluster.bound / 2).min(Duration::from_millis(250))
 }
 
 /// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended between

@@ -51,7 +51,7 @@ pub(crate) trait Database: Send + Sync {
 
     /// How mod_dbd gets at it.
     fn conf(&self) -> String {
-        format!("DBDriver {}\nDBDParams \"{}\"\nDBDMax 16\n", self.driver(), self.params())
+        format!("DBDriver {}\nDBDParams \"{}\"\nDBDMin 0\nDBDMax 16\n", self.driver(), self.params())
     }
 }
 
@@ -140,6 +140,8 @@ impl Process {
             command.uid(NOBODY).gid(NOBODY);
         }
         command.current_dir(self.root.path()).env("HOME", self.root.path()).stdin(Stdio::null());
+        // A MariaDB that starts removes what it takes for its own temporary tables.
+        command.env("TMPDIR", self.root.path());
         command
     }
 

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Threads of one process at most.
 const THREADS: usize = 8;
+/// Jobs that wait for a thread at most.
+const WAITING: usize = 64;
 /// A thread with nothing to do ends after so long.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a stopping process waits for what is under way.
@@ -112,9 +114,10 @@ impl Workers {
     /// Begins nothing any more, and waits a moment for what is under way. Takes no lock: this may run in the handler of a
     /// signal.
     pub fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Relaxed);
+        // One order with `busy` for all: either this sees a job that is begun, or its thread sees this.
+        self.shared.stopping.store(true, Ordering::SeqCst);
         let patience = Instant::now() + FAREWELL;
-        while self.shared.busy.load(Ordering::Acquire) > 0 && Instant::now() < patience {
+        while self.shared.busy.load(Ordering::SeqCst) > 0 && Instant::now() < patience {
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -133,7 +136,10 @@ impl Workers {
                 let _ = answer.send(work());
             }
         };
-        self.give(Box::new(job)).map_err(|e| Fault::Down(format!("no thread can be started: {e}")))?;
+        self.give(Box::new(job)).map_err(|e| {
+            awaited.store(false, Ordering::Relaxed);
+            Fault::Down(format!("no thread can be started: {e}"))
+        })?;
         question.recv_timeout(within.saturating_duration_since(Instant::now())).unwrap_or_else(|e| {
             awaited.store(false, Ordering::Relaxed);
             Err(match e {
@@ -146,6 +152,10 @@ impl Workers {
     /// Leaves a job for the next thread that is free, or a new one.
     fn give(&self, job: Job) -> io::Result<()> {
         let mut queue = self.shared.queue.lock();
+        // While all threads are stuck, whoever left the first ones has gone long since.
+        if queue.jobs.len() >= WAITING {
+            queue.jobs.pop_front();
+        }
         queue.jobs.push_back(job);
         if queue.idle >= queue.jobs.len() || queue.threads >= THREADS {
             self.shared.filled.notify_one();
@@ -171,7 +181,7 @@ impl Thread {
     fn work(&self) {
         while let Some(job) = self.next() {
             let _busy = Busy::new(&self.0.busy);
-            if !self.0.stopping.load(Ordering::Relaxed) {
+            if !self.0.stopping.load(Ordering::SeqCst) {
                 job();
             }
         }
@@ -205,7 +215,7 @@ struct Busy<'a>(&'a AtomicUsize);
 
 impl<'a> Busy<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
+        count.fetch_add(1, Ordering::SeqCst);
         Busy(count)
     }
 }

@@ -9,7 +9,7 @@ use super::disk::{self, fault};
 use super::{Shared, TRIES};
 use crate::clock::Timestamp;
 use crate::store::l2::workers::Fault;
-use crate::store::l2::{BATCH, Event, Position, wire};
+use crate::store::l2::{Event, Position, wire};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -87,17 +87,17 @@ impl Shared {
         Ok(known)
     }
 
-    /// The entries after `position` that are there.
-    pub(super) fn entries(&self, position: Position) -> Result<Vec<(Position, Event)>, Fault> {
+    /// The entries after `position` that are there, at most so many. Fewer mean that there were no more.
+    pub(super) fn entries(&self, position: Position, most: usize) -> Result<Vec<(Position, Event)>, Fault> {
         let failed = fault("the log cannot be read");
         let mut entries = Vec::new();
-        while entries.len() < BATCH {
+        while entries.len() < most {
             let number = position.major + entries.len() as u64 + 1;
             let Some((bytes, _)) = disk::read(&self.entry(number)).map_err(&failed)? else { break };
             entries.push((Position { major: number, minor: 0 }, wire::read_event(&bytes)));
         }
         let end = position.major + entries.len() as u64;
-        if entries.len() < BATCH && end < self.trimmed().map_err(failed)? {
+        if entries.len() < most && end < self.trimmed().map_err(failed)? {
             return Err(Fault::Odd("the log has lost entries that were not read yet".into()));
         }
         Ok(entries)
@@ -200,7 +200,7 @@ mod tests {
         for (stale, stamp) in [(3, 2001), (1200, 2002), (1201, 2003), (1201, 2004)] {
             store.tell_from(stale, &marked(stamp)).unwrap();
         }
-        let told = store.entries(Position { major: 1200, minor: 0 }).unwrap();
+        let told = store.entries(Position { major: 1200, minor: 0 }, 500).unwrap();
         let expected =
             (1201..).zip(2001..=2004).map(|(major, stamp)| (Position { major, minor: 0 }, marked(stamp)));
         assert_eq!(told, expected.collect::<Vec<_>>());

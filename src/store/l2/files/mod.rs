@@ -42,6 +42,10 @@ const TRIES: usize = 4;
 const LOOK: Duration = Duration::from_millis(5);
 /// Between two looks at the server's clock.
 const CLOCK: Duration = Duration::from_secs(1);
+/// How long one operation of who reads the log may take.
+const ANSWER: Duration = Duration::from_millis(250);
+/// Entries of the log that are read in one operation.
+const PIECE: usize = 50;
 /// Visits that are told in one go.
 const VISITS: usize = 20;
 
@@ -269,6 +273,24 @@ struct FilesLog {
     word: Option<(NodeReport, Instant)>,
 }
 
+impl FilesLog {
+    /// The entries after `position` that are there, a piece at a time: each file takes a few round trips to its server.
+    fn entries(&self, position: Position) -> Result<Vec<(Position, Event)>, Unavailable> {
+        let (mut entries, mut last) = (Vec::new(), position);
+        while entries.len() < BATCH {
+            let most = PIECE.min(BATCH - entries.len());
+            let some = self.shared.run(Instant::now() + ANSWER, move |store| store.entries(last, most))?;
+            let is_all = some.len() < most;
+            last = some.last().map_or(last, |(position, _)| *position);
+            entries.extend(some);
+            if is_all {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
 impl Log for FilesLog {
     fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable> {
         let is_old = |(word, at): &(NodeReport, Instant)| word != node || at.elapsed() >= WORD_AFTER;
@@ -302,8 +324,8 @@ impl Log for FilesLog {
     ) -> Result<Vec<(Position, Event)>, Unavailable> {
         let until = Instant::now() + patience;
         loop {
-            let within = Instant::now() + Duration::from_millis(250);
-            let entries = self.shared.run(within, move |store| store.entries(position))?;
+            let entries = self.entries(position)?;
+            let within = Instant::now() + ANSWER;
             let rest = until.saturating_duration_since(Instant::now());
             if !entries.is_empty() || rest.is_zero() {
                 // That there was no more counts only where the store is.
@@ -313,7 +335,7 @@ impl Log for FilesLog {
                 return Ok(entries);
             }
             let looks = move |store: &Shared| store.await_news(position, until);
-            self.shared.run(until + Duration::from_millis(250), looks)?;
+            self.shared.run(until + ANSWER, looks)?;
         }
     }
 

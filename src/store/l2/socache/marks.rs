@@ -44,8 +44,10 @@ impl Engine {
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let _one_at_a_time = self.marking.lock();
+        self.check()?;
         let mut all = self.all_marks()?;
         let old = self.kept(scope)?;
+        self.check()?;
         let highest = old.map_or(all.highest, |old| all.highest.max(old.stamp));
         let new = stamp.unwrap_or_else(|| highest.after(MILLISECOND).max(now()));
         let until = now().after(keep);
