@@ -1,8 +1,8 @@
 //! A cluster changes its store, node by node and under load, and nobody is logged out.
 
-use super::nodes::Nodes;
+use super::nodes::{Nodes, figure};
 use crate::harness::redis::Redis;
-use crate::harness::{Browser, Mpm, Signal};
+use crate::harness::{Browser, Mpm, Signal, eventually};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ impl People<'_> {
 fn turn(nodes: &mut Nodes, n: usize, store: &str, signal: Signal) {
     nodes.httpds[n].reconfigure(|site| site.conf(&format!("SessionClusterStore {store}")));
     nodes.httpds[n].restart(signal);
+    // What a node knew of before it has heard the new store is asked about once more.
+    eventually("the new store to be heard", Duration::from_secs(5), || {
+        (figure(&nodes.httpds[n], "SessionClusterLeaseMs") > Some(0)).then_some(())
+    });
 }
 
 #[test]

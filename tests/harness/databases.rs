@@ -70,6 +70,7 @@ pub(crate) trait Server: Database {
     #[track_caller]
     fn freeze(&self) {
         self.process().signal("-STOP");
+        self.process().await_standstill();
     }
 
     /// Lets it run on.
@@ -168,6 +169,18 @@ impl Process {
             }
             serves().then_some(())
         });
+    }
+
+    /// Returns once its first process has stopped.
+    #[track_caller]
+    fn await_standstill(&self) {
+        let Some(pid) = self.child().as_ref().map(Child::id) else { return };
+        eventually("a database to stand still", PATIENCE, || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')).then_some(())
+        });
+        // Threads of a process stop one after the other.
+        std::thread::sleep(Duration::from_millis(10));
     }
 
     /// What it wrote to its log.
