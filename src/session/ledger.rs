@@ -4,7 +4,7 @@
 
 use super::realm::{Derived, Realm};
 use super::scope::{Effect, Scope};
-use super::sessions::{Session, SessionError, Sessions};
+use super::sessions::{LISTED, Session, SessionError, Sessions};
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
 use crate::store::l1::{TableError, WriteLock};
@@ -157,7 +157,7 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         let marks =
             [Scope::All, Scope::Realm, Scope::User(user)].map(|scope| scope.key(self.realm(), Effect::End));
         let born_under = Timestamp::from_millis(login.born_under);
-        if self.store().is_marked(marks.into_iter(), born_under, self.budget())? {
+        if self.store().is_marked(&key.about(LISTED), marks.into_iter(), born_under, self.budget())? {
             return Ok(None);
         }
         Ok(Some(Listed { login, last_seen, log_id: key.log_id() }))

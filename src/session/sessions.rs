@@ -149,7 +149,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(None));
         };
         let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
-        if let Some(reason) = self.end_from_outside(&payload, slot.is_none(), now)? {
+        if let Some(reason) = self.end_from_outside(&key, &payload, slot.is_none(), now)? {
             return Ok(Resumed::Absent(Some(reason)));
         }
         if let Some(slot) = slot {
@@ -164,6 +164,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     /// Why a session has ended by something that is not in its own record: its line, or a mark.
     fn end_from_outside(
         &self,
+        key: &Key,
         payload: &Payload,
         fresh: bool,
         now: Timestamp,
@@ -174,7 +175,12 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Some(reason));
         }
         let born_under = Timestamp::from_millis(payload.born_under);
-        let marked = self.store.is_marked(self.marks(payload, Effect::End), born_under, self.budget)?;
+        let marked = self.store.is_marked(
+            &key.about(END),
+            self.marks(payload, Effect::End),
+            born_under,
+            self.budget,
+        )?;
         Ok(marked.then_some(Reason::Epoch))
     }
 
@@ -194,7 +200,8 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> Option<Timestamp> {
         let slot = session.slot.filter(|_| self.store.is_trusted(&session.key))?;
         let last_seen = self.store.table().unchanged(&slot)?;
-        let goes_on = || matches!(self.end_from_outside(&session.payload, false, now), Ok(None));
+        let goes_on =
+            || matches!(self.end_from_outside(&session.key, &session.payload, false, now), Ok(None));
         let lives = self.store.is_current(slot)
             && session.deadline > now
             && now.since(last_seen) <= session.idle
@@ -294,7 +301,12 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     pub fn is_stale(&self, session: &Session) -> Result<bool, SessionError> {
         let payload = &session.payload;
         let fresh_under = Timestamp::from_millis(payload.fresh_under);
-        Ok(self.store.is_marked(self.marks(payload, Effect::Refresh), fresh_under, self.budget)?)
+        Ok(self.store.is_marked(
+            &session.key.about(REFRESH),
+            self.marks(payload, Effect::Refresh),
+            fresh_under,
+            self.budget,
+        )?)
     }
 
     /// Why the line that began with `origin` has ended; `None` if it goes on. That its first session was superseded is
@@ -325,6 +337,11 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Ok(Begun { session, evicted_live })
     }
 }
+
+/// Questions about the marks of a session's scopes: see [`Key::about`].
+const END: u8 = 1;
+const REFRESH: u8 = 2;
+pub(super) const LISTED: u8 = 3;
 
 impl Session {
     /// What it says.

@@ -42,6 +42,12 @@ impl Key {
         Key(bytes)
     }
 
+    /// A key that stands for one of several questions about this one. `question` is not 0.
+    #[must_use]
+    pub fn about(&self, question: u8) -> Self {
+        Key(self.0.map(|byte| byte ^ question))
+    }
+
     /// A short name for logs: the first 48 bits as 12 hex digits, by which a log reader can follow a session. They
     /// say nothing of the session id, of which the key is a digest.
     #[must_use]

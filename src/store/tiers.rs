@@ -465,54 +465,51 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Whether one of the scopes was marked after a session was born under `stamp`. Costs one load where nothing was marked
-    /// since then.
+    /// since then. `question` stands for these scopes of this session: a store without a log is asked about them once in a bound.
     ///
     /// # Errors
     /// When nobody could tell.
     pub fn is_marked(
         &self,
+        question: &Key,
         scopes: impl Iterator<Item = Key>,
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
         match &self.cluster {
-            Some(cluster) if cluster.confirmed.is_some() || !self.is_leased() => {
-                self.ask_for_marks(cluster, scopes.collect(), stamp, budget)
+            Some(cluster) if !self.is_leased() || !cluster.is_confirmed(question) => {
+                self.ask_for_marks(cluster, question, &scopes.collect::<Vec<_>>(), stamp, budget)
             }
             _ => self.is_marked_here(scopes, stamp),
         }
     }
 
-    /// As [`Store::is_marked`], by the store's word on those scopes that it was not asked about a moment ago.
+    /// As [`Store::is_marked`], by the store's word.
     fn ask_for_marks(
         &self,
         cluster: &Cluster,
-        scopes: Vec<Key>,
+        question: &Key,
+        scopes: &[Key],
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
-        let leased = self.is_leased();
-        let unsure = |scope: &Key| !leased || !cluster.is_confirmed(scope);
-        let open: Vec<Key> = scopes.iter().copied().filter(unsure).collect();
         let (now, asked) = (self.table.link().now(uptime()), uptime());
-        if !open.is_empty() {
-            match budget.spend(|within| self.backend(cluster).stamps(&open, within)) {
-                Ok(stamps) if cluster.confirmed.is_none() => {
-                    return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
-                }
-                Ok(stamps) => {
-                    for (scope, mark) in open.iter().zip(stamps) {
-                        if let Some(mark) = mark {
-                            self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
-                        }
-                        cluster.confirm(scope, asked);
+        match budget.spend(|within| self.backend(cluster).stamps(scopes, within)) {
+            Ok(stamps) if cluster.confirmed.is_none() => {
+                return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
+            }
+            Ok(stamps) => {
+                for (scope, mark) in scopes.iter().zip(stamps) {
+                    if let Some(mark) = mark {
+                        self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
                     }
                 }
-                Err(_) if self.may_serve(cluster, now) => {}
-                Err(unavailable) => return Err(unavailable.into()),
+                cluster.confirm(question, asked);
             }
+            Err(_) if self.may_serve(cluster, now) => {}
+            Err(unavailable) => return Err(unavailable.into()),
         }
-        self.is_marked_here(scopes.into_iter(), stamp)
+        self.is_marked_here(scopes.iter().copied(), stamp)
     }
 
     fn is_marked_here(
