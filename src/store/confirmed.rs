@@ -1,6 +1,6 @@
 //! When a store without a log was last asked about a key, for all processes of the host: what was heard of it a moment ago need
 //! not be asked again. A cache of single words, each with the key's tag and an uptime; a word that is overwritten by another
-//! key's costs a question. That two keys share place and tag (50 bits) is not to be expected among millions of sessions.
+//! key's costs a question. That two keys share place and tag (49 bits) is not to be expected among millions of sessions.
 
 use super::key::Key;
 use crate::sync::{AtomicU64, Ordering};
