@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_int, c_uint};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a cache did not do.
@@ -56,8 +57,18 @@ pub struct ObjectCache {
 /// What a provider made of some words.
 struct Instance {
     raw: *mut sys::ap_socache_instance_t,
+    /// How many there were before it.
+    number: u64,
+    /// An operation failed: a client then holds its server for dead, and says that nothing is there, for some seconds.
+    failed: AtomicBool,
     /// Where it lives, if not in the configuration's pool: gone with it.
     _pool: Option<OwnPool>,
+}
+
+impl Instance {
+    fn new(raw: *mut sys::ap_socache_instance_t, number: u64, pool: Option<OwnPool>) -> Self {
+        Instance { raw, number, failed: AtomicBool::new(false), _pool: pool }
+    }
 }
 
 // SAFETY: what it points to is made to be used from all threads, or used by one at a time (see `ObjectCache`), and lives as long as
@@ -138,13 +149,13 @@ impl ObjectCache {
         let instance = recipe.make(functions, server, conf.as_raw())?;
         let lock = (functions.flags & sys::AP_SOCACHE_FLAG_NOTMPSAFE != 0).then(lock).transpose()?;
         conf.place(Destroy { provider: table, instance, server, process: std::process::id() });
-        let current = Mutex::new(Arc::new(Instance { raw: instance, _pool: None }));
+        let current = Mutex::new(Arc::new(Instance::new(instance, 0, None)));
         let (memcached, dbm) = (provider == "memcache", provider == "dbm");
         let client = (memcached || provider == "redis").then(|| (recipe, Mutex::default()));
         Ok(ObjectCache { provider: table, server, current, client, memcached, dbm, lock })
     }
 
-    /// Makes the client of a server that did not answer anew. The one that there is would hold the server for dead for some seconds, and then
+    /// Makes the client of a server that failed anew. The one that there is would hold the server for dead for some seconds, and then
     /// try its old connections one after the other.
     fn renew(&self) {
         let Some((recipe, made)) = &self.client else { return };
@@ -155,8 +166,9 @@ impl ObjectCache {
         *made = Some(Instant::now());
         let Some(pool) = OwnPool::new() else { return };
         if let Ok(raw) = recipe.make(self.functions(), self.server, pool.0) {
+            let mut current = self.current.lock();
             // Whoever uses the old one still, ends it.
-            *self.current.lock() = Arc::new(Instance { raw, _pool: Some(pool) });
+            *current = Arc::new(Instance::new(raw, current.number + 1, Some(pool)));
         }
     }
 
@@ -214,6 +226,22 @@ impl ObjectCache {
         Ok(Some(data))
     }
 
+    /// Which instance is in use: another number once it has been made anew. `None` while it may say that nothing is there
+    /// without having asked.
+    #[must_use]
+    pub fn instance(&self) -> Option<u64> {
+        let current = self.current();
+        (self.client.is_none() || !current.failed.load(Ordering::Acquire)).then_some(current.number)
+    }
+
+    /// The instance in use, made anew if it has failed.
+    fn current(&self) -> Arc<Instance> {
+        if self.current.lock().failed.load(Ordering::Acquire) {
+            self.renew();
+        }
+        Arc::clone(&self.current.lock())
+    }
+
     fn functions(&self) -> &sys::ap_socache_provider_t {
         // SAFETY: a constant of the provider's module, which stays as long as the configuration.
         unsafe { &*self.provider }
@@ -227,13 +255,16 @@ impl ObjectCache {
         let _held: Option<GlobalGuard<'_>> =
             self.lock.as_ref().map(|lock| lock.lock(PATIENCE)).transpose().map_err(CacheError::Failed)?;
         let pool = OwnPool::new().ok_or_else(|| CacheError::Failed("out of memory".into()))?;
-        let instance = Arc::clone(&self.current.lock());
+        let instance = self.current();
         let status = call(instance.raw, pool.0);
         if [sys::APR_ENOSPC, sys::APR_ENOMEM].contains(&(status as c_uint)) {
             return Err(CacheError::TooLarge);
         }
         check(status).map_err(|why| {
-            self.renew();
+            // By that word a server refuses, which is there then.
+            if status != sys::APR_EGENERAL as c_int {
+                instance.failed.store(true, Ordering::Release);
+            }
             CacheError::Failed(why)
         })
     }

@@ -80,6 +80,10 @@ impl Cache for Opened {
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         self.0.retrieve(id).map_err(|e| fault(e, 0))
     }
+
+    fn client(&self) -> Option<u64> {
+        self.0.instance()
+    }
 }
 
 fn fault(error: CacheError, size: usize) -> Fault {

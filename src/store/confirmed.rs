@@ -26,17 +26,18 @@ impl Confirmed {
     /// Notes that a question about `key` was put at uptime `asked`, and that what came of it is in the table.
     pub fn note(&self, key: &Key, asked: u64) {
         if let Some(word) = self.word(key) {
-            // Partner: the acquire in `is_fresh`. Who sees this sees what was put into the table before.
+            // Partner: the acquire in `asked`. Who sees this sees what was put into the table before.
             word.store(Self::tag(key) | asked & Self::CYCLE, Ordering::Release);
         }
     }
 
-    /// Whether a question about `key` was put less than `bound` before uptime `now`.
+    /// The uptime at which a question about `key` was put, if that was less than `bound` before uptime `now`.
     #[must_use]
-    pub fn is_fresh(&self, key: &Key, now: u64, bound: Duration) -> bool {
+    pub fn asked(&self, key: &Key, now: u64, bound: Duration) -> Option<u64> {
         let word = self.word(key).map_or(0, |word| word.load(Ordering::Acquire));
         let age = now.wrapping_sub(word) & Self::CYCLE;
-        word & !Self::CYCLE == Self::tag(key) && u128::from(age) < bound.as_millis()
+        let fresh = word & !Self::CYCLE == Self::tag(key) && u128::from(age) < bound.as_millis();
+        fresh.then(|| now.wrapping_sub(age))
     }
 
     fn word(&self, key: &Key) -> Option<&AtomicU64> {
@@ -67,11 +68,11 @@ mod tests {
     #[test]
     fn what_was_asked_is_fresh_for_the_bound_and_no_longer() {
         let (confirmed, bound) = (confirmed(), Duration::from_millis(500));
-        assert!(!confirmed.is_fresh(&key(0), 100, bound), "nothing was asked yet");
+        assert_eq!(confirmed.asked(&key(0), 100, bound), None, "nothing was asked yet");
         confirmed.note(&key(2), 1000);
         let cycle = Confirmed::CYCLE + 1;
         for (now, fresh) in [(999, false), (1000, true), (1499, true), (1500, false), (cycle, false)] {
-            assert_eq!(confirmed.is_fresh(&key(2), now, bound), fresh, "{now}");
+            assert_eq!(confirmed.asked(&key(2), now, bound), fresh.then_some(1000), "{now}");
         }
     }
 
@@ -79,9 +80,9 @@ mod tests {
     fn a_key_in_the_place_of_another_is_not_taken_for_it() {
         let (confirmed, bound) = (confirmed(), Duration::from_millis(500));
         confirmed.note(&key(2), 1000);
-        assert!(!confirmed.is_fresh(&key(2 + 64), 1001, bound));
+        assert_eq!(confirmed.asked(&key(2 + 64), 1001, bound), None);
         confirmed.note(&key(2 + 64), 1001);
-        assert!(confirmed.is_fresh(&key(2 + 64), 1002, bound));
-        assert!(!confirmed.is_fresh(&key(2), 1002, bound));
+        assert_eq!(confirmed.asked(&key(2 + 64), 1002, bound), Some(1001));
+        assert_eq!(confirmed.asked(&key(2), 1002, bound), None);
     }
 }

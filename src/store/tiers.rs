@@ -57,7 +57,12 @@ pub enum Outage {
 impl Cluster {
     /// Whether the store needs not be asked about that key: its log tells, or it was asked a moment ago.
     fn is_confirmed(&self, key: &Key) -> bool {
-        self.confirmed.as_ref().is_none_or(|confirmed| confirmed.is_fresh(key, uptime(), self.bound))
+        self.confirmed.is_none() || self.asked(key).is_some()
+    }
+
+    /// When it was asked about that key, if that was within the bound.
+    fn asked(&self, key: &Key) -> Option<u64> {
+        self.confirmed.as_ref()?.asked(key, uptime(), self.bound)
     }
 
     /// It was asked about that key, and what it said is in the table.
@@ -465,7 +470,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Whether one of the scopes was marked after a session was born under `stamp`. Costs one load where nothing was marked
-    /// since then. `question` stands for these scopes of this session: a store without a log is asked about them once in a bound.
+    /// since then. A store without a log is asked about each scope once in a bound, for all sessions; `question` stands for the
+    /// scopes of this one together, so that within the bound one look is enough.
     ///
     /// # Errors
     /// When nobody could tell.
@@ -476,35 +482,49 @@ impl<'m, L: WriteLock> Store<'m, L> {
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
+        let leased = self.is_leased();
         match &self.cluster {
-            Some(cluster) if !self.is_leased() || !cluster.is_confirmed(question) => {
-                self.ask_for_marks(cluster, question, &scopes.collect::<Vec<_>>(), stamp, budget)
+            Some(cluster) if !leased || !cluster.is_confirmed(question) => {
+                self.ask_for_marks(cluster, leased, question, &scopes.collect::<Vec<_>>(), stamp, budget)
             }
             _ => self.is_marked_here(scopes, stamp),
         }
     }
 
-    /// As [`Store::is_marked`], by the store's word.
+    /// As [`Store::is_marked`], by the store's word; of what it was asked a moment ago, by what it said then.
     fn ask_for_marks(
         &self,
         cluster: &Cluster,
+        leased: bool,
         question: &Key,
         scopes: &[Key],
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
-        let (now, asked) = (self.table.link().now(uptime()), uptime());
-        match budget.spend(|within| self.backend(cluster).stamps(scopes, within)) {
+        let (now, asking) = (self.table.link().now(uptime()), uptime());
+        let (mut oldest, mut unasked) = (asking, Vec::new());
+        for scope in scopes {
+            match cluster.asked(scope).filter(|_| leased) {
+                Some(asked) => oldest = oldest.min(asked),
+                None => unasked.push(*scope),
+            }
+        }
+        let stamps = match unasked[..] {
+            [] => Ok(Vec::new()),
+            _ => budget.spend(|within| self.backend(cluster).stamps(&unasked, within)),
+        };
+        match stamps {
             Ok(stamps) if cluster.confirmed.is_none() => {
                 return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
             }
             Ok(stamps) => {
-                for (scope, mark) in scopes.iter().zip(stamps) {
+                for (scope, mark) in unasked.iter().zip(stamps) {
                     if let Some(mark) = mark {
                         self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
                     }
+                    cluster.confirm(scope, asking);
                 }
-                cluster.confirm(question, asked);
+                cluster.confirm(question, oldest);
             }
             Err(_) if self.may_serve(cluster, now) => {}
             Err(unavailable) => return Err(unavailable.into()),

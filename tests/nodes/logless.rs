@@ -4,6 +4,7 @@ use super::{BOUND, Node, START};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::scope::{Effect, Scope};
+use mod_session_cluster::session::sessions::Session;
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{
     Backend, Event, Log, Mark, MemoryBackend, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
@@ -118,6 +119,39 @@ fn within_the_bound_pages_ask_the_store_once() {
     assert!(b.serves(session.id()));
     // The record, and the marks of its scopes.
     assert_eq!(backend.commands(), before + 2);
+}
+
+#[test]
+fn marks_of_a_scope_are_asked_for_once_for_all_sessions() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let sessions = ["alice", "alice", "alice", "bob"].map(|user| a.begin(user));
+    sleep(BOUND);
+    b.watch();
+    let serve = |session: &_| {
+        let before = backend.commands();
+        assert!(b.serves(Session::id(session)));
+        backend.commands() - before
+    };
+    // Each record; the marks with alice's first session, and bob's own with his.
+    assert_eq!(sessions.each_ref().map(serve), [2, 1, 1, 2]);
+    assert_eq!(sessions.each_ref().map(serve), [0; 4]);
+}
+
+#[test]
+fn what_was_asked_for_one_session_is_as_old_for_the_next() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    let (old, new) = (a.begin("alice"), a.begin("alice"));
+    b.watch();
+    assert!(b.serves(old.id()));
+    sleep(BOUND * 2 / 3);
+    b.watch();
+    assert!(b.serves(new.id()));
+    a.with_sessions(|sessions| sessions.mark(Scope::User("alice"), Effect::End, a.now())).unwrap();
+    sleep(BOUND / 2);
+    b.watch();
+    assert!(!b.serves(new.id()), "alice's marks were asked for more than a bound ago");
 }
 
 #[test]

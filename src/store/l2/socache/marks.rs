@@ -44,10 +44,7 @@ impl Engine {
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let _one_at_a_time = self.marking.lock();
-        self.check()?;
-        let mut all = self.all_marks()?;
-        let old = self.kept(scope)?;
-        self.check()?;
+        let (mut all, old) = self.certainly(|| Ok((self.all_marks()?, self.kept(scope)?)))?;
         let highest = old.map_or(all.highest, |old| all.highest.max(old.stamp));
         let new = stamp.unwrap_or_else(|| highest.after(MILLISECOND).max(now()));
         let until = now().after(keep);
@@ -64,12 +61,7 @@ impl Engine {
 
     /// As `Backend::stamps`.
     pub(super) fn stamps(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
-        let stamps = self.stamps_once(scopes)?;
-        if stamps.iter().all(Option::is_some) {
-            return Ok(stamps);
-        }
-        self.check()?;
-        self.stamps_once(scopes)
+        self.certainly(|| self.stamps_once(scopes))
     }
 
     fn stamps_once(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {

@@ -11,8 +11,9 @@
 //! * A cache may throw away any entry, so also `K.t` alone. A record comes back only if that happens while a `retire` of the
 //!   same session is held up between its look at `K` and its write of it; and then for no longer than the grace it gave.
 //!
-//! Why an outage is no absence: clients of memcached say "not found" also while they hold a server for dead. So "not found" is
-//! believed only when the guard is found, or can be stored, and the entry is not found once more, and the guard is found after it.
+//! Why an outage is no absence: clients of memcached and Redis say "not found" also while they hold a server for dead, as they do
+//! for a while after an operation failed. So "not found" is believed only of a client that has not failed yet, and when it
+//! finds the guard after that, or can store it: see [`Engine::certainly`].
 
 mod config;
 mod log;
@@ -48,6 +49,10 @@ pub trait Cache: Send + Sync {
     /// # Errors
     /// When the cache says that it failed.
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Which client it is that asks: another number once another has taken its place. `None` while it may say that it found
+    /// nothing without having asked, because an operation of its failed.
+    fn client(&self) -> Option<u64>;
 }
 
 /// Caches count in whole seconds, so that entries are kept for longer than they are needed.
@@ -206,16 +211,7 @@ impl Engine {
 
     /// How a key stands, and the payload of its record.
     fn look(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
-        let mut stands = self.look_once(key)?;
-        if stands.0 == Stored::Nothing {
-            self.check()?;
-            stands = self.look_once(key)?;
-        }
-        // Each of its entries that was not found counts only if the cache was there to the last.
-        if !matches!(stands.0, Stored::Tombstone(_)) {
-            self.check()?;
-        }
-        Ok(stands)
+        self.certainly(|| self.look_once(key))
     }
 
     fn look_once(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
@@ -267,7 +263,7 @@ impl Engine {
 
     /// As [`Backend::touch`], for one key.
     fn touch(&self, key: &Key, at: Timestamp) -> Result<(), Fault> {
-        let Some(bytes) = self.cache.retrieve(&self.id(key, ""))? else { return self.check() };
+        let Some(bytes) = self.certainly(|| self.cache.retrieve(&self.id(key, "")))? else { return Ok(()) };
         let Stored::Record(facts) = understood(&bytes)?.0 else { return Ok(()) };
         let _one_at_a_time = self.lock(key).lock();
         if at > self.last_seen(key)?.unwrap_or_default().max(facts.last_seen) {
@@ -290,6 +286,17 @@ impl Engine {
         let Some(bytes) = self.cache.retrieve(&self.id(key, ".s"))? else { return Ok(None) };
         let bytes: [u8; 8] = bytes.try_into().map_err(|_| unreadable())?;
         Ok(Some(Timestamp::from_millis(u64::from_be_bytes(bytes))))
+    }
+
+    /// What `look` has found, where that it did not find something means that it is not there.
+    fn certainly<R>(&self, look: impl FnOnce() -> Result<R, Fault>) -> Result<R, Fault> {
+        let client = self.cache.client();
+        let found = look()?;
+        self.check()?;
+        match self.cache.client() {
+            Some(same) if Some(same) == client => Ok(found),
+            _ => Err(Fault::Down("the cache was away for a moment".into())),
+        }
     }
 
     /// Whether the cache can be reached at all.

@@ -2,12 +2,16 @@ use super::*;
 use crate::store::l2::workers::PlainThreads;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::mem;
 
 /// A cache in memory that can be made to forget, or to say "not found" of everything.
 #[derive(Default)]
 struct InMemory {
     entries: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     dead: Mutex<bool>,
+    /// Comes back, with another client, when the guard is asked for.
+    reviving: Mutex<bool>,
+    client: Mutex<u64>,
 }
 
 impl InMemory {
@@ -26,7 +30,15 @@ impl Cache for InMemory {
     }
 
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        if id.ends_with(b":G") && mem::take(&mut *self.reviving.lock()) {
+            *self.dead.lock() = false;
+            *self.client.lock() += 1;
+        }
         Ok(self.entries.lock().get(id).filter(|_| !*self.dead.lock()).cloned())
+    }
+
+    fn client(&self) -> Option<u64> {
+        Some(*self.client.lock()).filter(|_| !*self.dead.lock())
     }
 }
 
@@ -77,6 +89,29 @@ fn a_cache_that_finds_nothing_because_it_is_dead_is_unavailable() {
     assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
     cache.entries.lock().clear();
     assert_eq!(stands(&backend), Ok(Stored::Nothing));
+}
+
+#[test]
+fn a_cache_that_comes_back_while_it_is_asked_is_unavailable() {
+    let (cache, backend) = store();
+    backend.create(&record(), soon()).unwrap();
+    backend.mark(&KEY, None, Duration::from_secs(60), soon()).unwrap();
+    let comes_back = || {
+        *cache.dead.lock() = true;
+        *cache.reviving.lock() = true;
+        backend.revive();
+    };
+    comes_back();
+    assert!(stands(&backend).is_err());
+    comes_back();
+    assert!(backend.stamps(&[KEY], soon()).is_err());
+    comes_back();
+    assert!(backend.touch(&[(KEY, now())], soon()).is_err());
+    comes_back();
+    assert!(backend.mark(&KEY, None, Duration::from_secs(60), soon()).is_err());
+    backend.revive();
+    assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
+    assert!(matches!(backend.stamps(&[KEY], soon()).as_deref(), Ok([Some(_)])));
 }
 
 fn report() -> crate::store::l2::NodeReport {
