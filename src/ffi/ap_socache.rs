@@ -155,8 +155,8 @@ impl ObjectCache {
         Ok(ObjectCache { provider: table, server, current, client, memcached, dbm, lock })
     }
 
-    /// Makes the client of a server that failed anew. The one that there is would hold the server for dead for some seconds, and then
-    /// try its old connections one after the other.
+    /// Makes a client anew that has failed. The one that there is would hold its server for dead for some seconds, and then try
+    /// its old connections one after the other.
     fn renew(&self) {
         let Some((recipe, made)) = &self.client else { return };
         let mut made = made.lock();

@@ -482,13 +482,14 @@ impl<'m, L: WriteLock> Store<'m, L> {
         stamp: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
-        let leased = self.is_leased();
-        match &self.cluster {
-            Some(cluster) if !leased || !cluster.is_confirmed(question) => {
-                self.ask_for_marks(cluster, leased, question, &scopes.collect::<Vec<_>>(), stamp, budget)
+        if let Some(cluster) = &self.cluster {
+            let leased = self.is_leased();
+            if !leased || !cluster.is_confirmed(question) {
+                let scopes: Vec<Key> = scopes.collect();
+                return self.ask_for_marks(cluster, leased, question, &scopes, stamp, budget);
             }
-            _ => self.is_marked_here(scopes, stamp),
         }
+        self.is_marked_here(scopes, stamp)
     }
 
     /// As [`Store::is_marked`], by the store's word; of what it was asked a moment ago, by what it said then.

@@ -293,9 +293,9 @@ impl Engine {
         let client = self.cache.client();
         let found = look()?;
         self.check()?;
-        match self.cache.client() {
-            Some(same) if Some(same) == client => Ok(found),
-            _ => Err(Fault::Down("the cache was away for a moment".into())),
+        match client.is_some() && self.cache.client() == client {
+            true => Ok(found),
+            false => Err(Fault::Down("the cache was away for a moment".into())),
         }
     }
 
