@@ -223,7 +223,8 @@ fn set_table(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> D
 
 fn set_store(server: &mut ServerConfig, _: &mut DirConfig, args: &Args<'_>) -> Done {
     stores::check(args.values())?;
-    server.cluster.store = Setting::Set(args.values().iter().map(|&word| word.to_owned()).collect());
+    let words = args.values().iter().map(|&word| stores::rooted(word, |path| args.root_path(path)));
+    server.cluster.store = Setting::Set(words.collect::<Result<_, _>>()?);
     Ok(())
 }
 

@@ -117,7 +117,8 @@ fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
     let (timeout, bound) = (config.cluster.timeout(), config.cluster.bound());
     if timeout >= bound {
         return Err(format!(
-            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): an answer              of the store that took longer could not be used",
+            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): an answer of the store \
+             that took longer could not be used",
             timeout.as_millis(),
             bound.as_millis()
         ));

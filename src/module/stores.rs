@@ -24,6 +24,9 @@ const FORMS: &str = "redis://HOST:PORT, rediss://HOST:PORT (with TLS), unix:/PAT
 /// The word between the words of a store and those of the store before it.
 const FALLBACK: &str = "fallback";
 
+/// Beginnings of words that a path follows.
+const PATHS: [&str; 5] = ["ca=", "cert=", "key=", "password=file:", "sentinel-password=file:"];
+
 /// A store, as it was described.
 enum Spec {
     Redis(Box<RedisConfig>),
@@ -40,6 +43,20 @@ type ReadSecret<'a> = &'a mut dyn FnMut(SecretSource<'_>) -> Result<Zeroizing<St
 /// What is wrong and what to write instead.
 pub(super) fn check(words: &[&str]) -> Result<(), String> {
     read(words, &mut |_| Ok(Zeroizing::new("-".into()))).map(drop)
+}
+
+/// A word of a store, with what `root_path` makes of a path in it.
+///
+/// # Errors
+/// When `root_path` can make nothing of it.
+pub(super) fn rooted(
+    word: &str,
+    root_path: impl Fn(&str) -> Result<String, String>,
+) -> Result<String, String> {
+    match PATHS.iter().find_map(|name| Some((name, word.strip_prefix(name)?))) {
+        Some((name, path)) if !path.is_empty() => Ok(format!("{name}{}", root_path(path)?)),
+        _ => Ok(word.to_owned()),
+    }
 }
 
 /// Whether httpd has the modules that a store of these words needs, once all are loaded.

@@ -84,6 +84,20 @@ fn the_tls_example_works_for_the_user_that_it_describes() {
 }
 
 #[test]
+fn files_of_a_store_are_seen_from_the_server_root() {
+    let redis = Redis::builder().tls_with_client_cert().acl("sessions", "p%w").start();
+    let files =
+        [("ca.crt", redis.ca()), ("client.crt", redis.client_cert()), ("client.key", redis.client_key())];
+    let store = "user=sessions password=file:store/password ca=store/ca.crt cert=store/client.crt key=store/client.key";
+    let site = Site::new(Mpm::Event).conf(&format!("SessionClusterStore {} {store}", redis.url()));
+    let site = files
+        .iter()
+        .fold(site, |site, (name, path)| site.file(&format!("store/{name}"), fs::read(path).unwrap()));
+    let httpd = site.file("store/password", "p%w\n").start();
+    httpd.browser().login("alice").expect(303);
+}
+
+#[test]
 fn the_sentinel_example_works_and_follows_the_master() {
     let servers = Sentinels::start();
     let defines = format!("Define MASTER {MASTER_NAME}");
