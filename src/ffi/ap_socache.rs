@@ -159,7 +159,8 @@ impl ObjectCache {
     /// its old connections one after the other.
     fn renew(&self) {
         let Some((recipe, made)) = &self.client else { return };
-        let mut made = made.lock();
+        // Else another thread is at it, which may have to wait for a name server.
+        let Some(mut made) = made.try_lock() else { return };
         if made.is_some_and(|at| at.elapsed() < ANEW) {
             return;
         }
