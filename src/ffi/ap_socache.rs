@@ -262,10 +262,8 @@ impl ObjectCache {
             return Err(CacheError::TooLarge);
         }
         check(status).map_err(|why| {
-            // By that word a server refuses, which is there then.
-            if status != sys::APR_EGENERAL as c_int {
-                instance.failed.store(true, Ordering::Release);
-            }
+            // Whatever it says: clients hold a server for dead that closed the connection, and call that a general error.
+            instance.failed.store(true, Ordering::Release);
             CacheError::Failed(why)
         })
     }
