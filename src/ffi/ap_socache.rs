@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_int, c_uint};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a cache did not do.
@@ -59,15 +59,16 @@ struct Instance {
     raw: *mut sys::ap_socache_instance_t,
     /// How many there were before it.
     number: u64,
-    /// An operation failed: a client then holds its server for dead, and says that nothing is there, for some seconds.
-    failed: AtomicBool,
+    /// What the last operation that failed said, or 0. A client may then hold its server for dead, and say that nothing is
+    /// there, for some seconds.
+    failed: AtomicI32,
     /// Where it lives, if not in the configuration's pool: gone with it.
     _pool: Option<OwnPool>,
 }
 
 impl Instance {
     fn new(raw: *mut sys::ap_socache_instance_t, number: u64, pool: Option<OwnPool>) -> Self {
-        Instance { raw, number, failed: AtomicBool::new(false), _pool: pool }
+        Instance { raw, number, failed: AtomicI32::new(0), _pool: pool }
     }
 }
 
@@ -155,13 +156,15 @@ impl ObjectCache {
         Ok(ObjectCache { provider: table, server, current, client, memcached, dbm, lock })
     }
 
-    /// Makes a client anew that has failed. The one that there is would hold its server for dead for some seconds, and then try
-    /// its old connections one after the other.
-    fn renew(&self) {
+    /// Makes a client anew that has failed, as `why` says. The one that there is would hold its server for dead for some seconds,
+    /// and then try its old connections one after the other.
+    fn renew(&self, why: c_int) {
         let Some((recipe, made)) = &self.client else { return };
         // Else another thread is at it, which may have to wait for a name server.
         let Some(mut made) = made.try_lock() else { return };
-        if made.is_some_and(|at| at.elapsed() < ANEW) {
+        // A general error is the end of a connection, or a server that is there and refused what it was asked.
+        let away = why != sys::APR_EGENERAL as c_int;
+        if away && made.is_some_and(|at| at.elapsed() < ANEW) {
             return;
         }
         *made = Some(Instant::now());
@@ -227,18 +230,19 @@ impl ObjectCache {
         Ok(Some(data))
     }
 
-    /// Which instance is in use: another number once it has been made anew. `None` while it may say that nothing is there
-    /// without having asked.
+    /// Which instance is in use: another number once it has been made anew. `None` while it is a client of which an operation
+    /// failed, which may say that nothing is there without having asked.
     #[must_use]
     pub fn instance(&self) -> Option<u64> {
         let current = self.current();
-        (self.client.is_none() || !current.failed.load(Ordering::Acquire)).then_some(current.number)
+        (self.client.is_none() || current.failed.load(Ordering::Acquire) == 0).then_some(current.number)
     }
 
     /// The instance in use, made anew if it has failed.
     fn current(&self) -> Arc<Instance> {
-        if self.current.lock().failed.load(Ordering::Acquire) {
-            self.renew();
+        let failed = self.current.lock().failed.load(Ordering::Acquire);
+        if failed != 0 {
+            self.renew(failed);
         }
         Arc::clone(&self.current.lock())
     }
@@ -258,14 +262,14 @@ impl ObjectCache {
         let pool = OwnPool::new().ok_or_else(|| CacheError::Failed("out of memory".into()))?;
         let instance = self.current();
         let status = call(instance.raw, pool.0);
+        if status != 0 {
+            // Whatever it says: clients hold a server for dead that closed the connection, and call that a general error.
+            instance.failed.store(status, Ordering::Release);
+        }
         if [sys::APR_ENOSPC, sys::APR_ENOMEM].contains(&(status as c_uint)) {
             return Err(CacheError::TooLarge);
         }
-        check(status).map_err(|why| {
-            // Whatever it says: clients hold a server for dead that closed the connection, and call that a general error.
-            instance.failed.store(true, Ordering::Release);
-            CacheError::Failed(why)
-        })
+        check(status).map_err(CacheError::Failed)
     }
 }
 

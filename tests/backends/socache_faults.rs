@@ -1,9 +1,13 @@
-//! What goes wrong with caches: memcached that is away, frozen, empty or too small, and ends that race retirements.
+//! What goes wrong with caches: a server that is away, frozen, empty, full or too small, one whose connections end, and ends that
+//! race retirements.
 
+use super::probe::Probe;
 use super::socache::probe;
 use super::store::{key, load, pulse, record, soon, tombstone};
 use crate::harness::eventually;
+use crate::harness::faults::Faults;
 use crate::harness::memcached::Memcached;
+use crate::harness::redis::Redis;
 use mod_session_cluster::store::l2::{Backend, Stored};
 use mod_session_cluster::store::tombstone::Reason;
 use std::sync::Barrier;
@@ -12,10 +16,14 @@ use std::time::{Duration, Instant};
 /// By when a server that is back is used again, by however many connections it had been.
 const AGAIN: Duration = Duration::from_secs(3);
 
-fn in_memcached(server: &Memcached) -> super::probe::Probe {
-    let probe = probe("memcache", &format!(":127.0.0.1:{}", server.port()));
-    // The provider's own words for a server that is away.
-    ["AH00790", "AH00791"].iter().for_each(|code| probe.httpd().log.allow(code));
+fn in_memcached(server: &Memcached) -> Probe {
+    at("memcache", server.port())
+}
+
+fn at(provider: &str, port: u16) -> Probe {
+    let probe = probe(provider, &format!(":127.0.0.1:{port}"));
+    // The providers' own words for a server that is away.
+    ["AH00790", "AH00791", "AH03478", "AH03479"].iter().for_each(|code| probe.httpd().log.allow(code));
     probe
 }
 
@@ -144,5 +152,65 @@ fn an_end_that_races_retirements_is_never_undone() {
             }
         });
         assert_eq!(load(&clients[0], &key).0, Stored::Tombstone(mark));
+    }
+}
+
+/// Where the connections of a client end, without a word and without being reset, its session is never absent, also not when the
+/// client tries the server anew some seconds later, and it is soon found again.
+fn is_never_absent_when_connections_end(provider: &str, server: u16) {
+    let faults = Faults::before(server);
+    let probe = at(provider, faults.port());
+    let client = probe.client("");
+    let (key, now) = (key(), pulse(&client).now);
+    assert_eq!(client.create(&record(key, now, b"payload"), soon()), Ok(true));
+    let look = || {
+        client.revive();
+        let stands = client.load(&key, &mut Vec::new(), soon());
+        assert!(!matches!(stands, Ok(Stored::Nothing | Stored::Tombstone(_))), "{stands:?}");
+        stands
+    };
+    faults.end_answers();
+    assert!(look().is_err());
+    eventually("the server to be found again", AGAIN, || look().ok());
+    faults.end_answers();
+    assert!(look().is_err());
+    // apr_memcache holds its server for dead for five seconds, and asks it for its version then. Others ask meanwhile.
+    std::thread::sleep(Duration::from_millis(5100));
+    faults.delay(Duration::from_millis(5));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..20).for_each(|_| drop(look())));
+        }
+    });
+    assert!(look().is_ok());
+}
+
+#[test]
+fn a_session_is_never_absent_when_connections_to_memcached_end() {
+    let server = Memcached::start(64);
+    is_never_absent_when_connections_end("memcache", server.port());
+}
+
+#[test]
+fn a_session_is_never_absent_when_connections_to_redis_end() {
+    let server = Redis::start();
+    is_never_absent_when_connections_end("redis", server.port());
+}
+
+#[test]
+fn a_full_redis_refuses_logins_and_answers_pages() {
+    let server = Redis::start();
+    let probe = at("redis", server.port());
+    let client = probe.client("");
+    let (there, now) = (key(), pulse(&client).now);
+    assert_eq!(client.create(&record(there, now, b"payload"), soon()), Ok(true));
+    server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    for _ in 0..20 {
+        let new = key();
+        assert!(client.create(&record(new, now, b"payload"), soon()).is_err());
+        client.revive();
+        assert_eq!(client.load(&new, &mut Vec::new(), soon()), Ok(Stored::Nothing));
+        assert!(matches!(load(&client, &there).0, Stored::Record(_)));
     }
 }

@@ -30,6 +30,8 @@ struct Link {
     client: TcpStream,
     server: Option<TcpStream>,
     lost: bool,
+    /// Its answers have ended.
+    mute: bool,
 }
 
 impl Link {
@@ -106,6 +108,16 @@ impl Faults {
         self.shared.set(Mode::LoseAnswers);
     }
 
+    /// Ends the answers of all connections that are open, and goes on to take requests on them: their clients read an end, and are
+    /// never told that nobody is there. New connections are as others.
+    pub(crate) fn end_answers(&self) {
+        for link in &mut self.shared.lock().links {
+            link.mute = true;
+            // It may have closed it already.
+            let _ = link.client.shutdown(Shutdown::Write);
+        }
+    }
+
     /// How many connections were made to the proxy so far, also those that were closed at once.
     pub(crate) fn connections(&self) -> usize {
         self.shared.lock().accepted
@@ -176,8 +188,9 @@ impl Shared {
             let _ = end.set_nodelay(true);
         }
         let copy = |end: &TcpStream| end.try_clone().unwrap();
+        let (client_end, server_end) = (copy(&client), server.as_ref().map(copy));
         let link =
-            Link { number, client: copy(&client), server: server.as_ref().map(copy), lost: server.is_none() };
+            Link { number, client: client_end, lost: server_end.is_none(), server: server_end, mute: false };
         {
             let mut state = self.lock();
             // The mode may have changed while it was being connected.
@@ -218,6 +231,9 @@ impl Shared {
         let came = Instant::now();
         let mut state = self.lock();
         loop {
+            if way == Way::Answer && state.links.iter().any(|link| link.number == number && link.mute) {
+                return false;
+            }
             match state.mode {
                 Mode::Pass => return true,
                 Mode::LoseAnswers if way == Way::Request => return true,

@@ -27,6 +27,14 @@ struct Kept {
     until: Timestamp,
 }
 
+/// What is there of the marks of some scopes.
+#[derive(Default)]
+struct There {
+    stamps: Vec<Option<Timestamp>>,
+    /// Those among them whose own entry was not found.
+    lost: Vec<(Key, Kept)>,
+}
+
 /// The entry `M`.
 #[derive(Default)]
 struct All {
@@ -44,7 +52,8 @@ impl Engine {
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let _one_at_a_time = self.marking.lock();
-        let (mut all, old) = self.certainly(|| Ok((self.all_marks()?, self.kept(scope)?)))?;
+        let look = || Ok((self.all_marks()?, self.kept(scope)?));
+        let (mut all, old) = self.certainly(look, |_| false)?;
         let highest = old.map_or(all.highest, |old| all.highest.max(old.stamp));
         let new = stamp.unwrap_or_else(|| highest.after(MILLISECOND).max(now()));
         let until = now().after(keep);
@@ -61,27 +70,30 @@ impl Engine {
 
     /// As `Backend::stamps`.
     pub(super) fn stamps(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
-        self.certainly(|| self.stamps_once(scopes))
+        let found = |there: &There| there.lost.is_empty() && !there.stamps.contains(&None);
+        let There { stamps, lost } = self.certainly(|| self.look_for_marks(scopes), found)?;
+        lost.into_iter().try_for_each(|(scope, kept)| self.keep(&scope, kept))?;
+        Ok(stamps)
     }
 
-    fn stamps_once(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
-        let mut all = None;
-        scopes
-            .iter()
-            .map(|scope| {
-                if let Some(kept) = self.kept(scope)? {
-                    return Ok((kept.until > now()).then_some(kept.stamp));
-                }
+    fn look_for_marks(&self, scopes: &[Key]) -> Result<There, Fault> {
+        let (mut there, mut all) = (There::default(), None);
+        for scope in scopes {
+            let stamp = if let Some(kept) = self.kept(scope)? {
+                (kept.until > now()).then_some(kept.stamp)
+            } else {
                 let all = match &all {
                     Some(all) => all,
                     None => all.insert(self.all_marks()?),
                 };
-                let Some(until) = all.until(scope).filter(|until| *until > now()) else { return Ok(None) };
-                let lost = Kept { stamp: all.highest, until };
-                self.keep(scope, lost)?;
-                Ok(Some(lost.stamp))
-            })
-            .collect()
+                let until = all.until(scope).filter(|until| *until > now());
+                let lost = until.map(|until| Kept { stamp: all.highest, until });
+                there.lost.extend(lost.map(|kept| (*scope, kept)));
+                lost.map(|kept| kept.stamp)
+            };
+            there.stamps.push(stamp);
+        }
+        Ok(there)
     }
 
     /// The highest stamp of all.
@@ -100,7 +112,7 @@ impl Engine {
         self.cache.store(&self.mark_id(scope), kept_until(kept.until), &bytes)
     }
 
-    fn mark_id(&self, scope: &Key) -> Vec<u8> {
+    pub(super) fn mark_id(&self, scope: &Key) -> Vec<u8> {
         self.name(&format!("M.{}", BASE64URL_NOPAD.encode(scope.as_bytes())))
     }
 

@@ -12,8 +12,8 @@
 //!   same session is held up between its look at `K` and its write of it; and then for no longer than the grace it gave.
 //!
 //! Why an outage is no absence: clients of memcached and Redis say "not found" also while they hold a server for dead, as they do
-//! for a while after an operation failed. So "not found" is believed only of a client that has not failed yet, and when it
-//! finds the guard after that, or can store it: see [`Engine::certainly`].
+//! for a while after an operation failed. So "not found" is believed only of a client of which nothing has failed, before and
+//! after, and which then finds the guard, or can store it: see [`Engine::certainly`]. What is found is believed of any.
 
 mod config;
 mod log;
@@ -50,8 +50,8 @@ pub trait Cache: Send + Sync {
     /// When the cache says that it failed.
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
 
-    /// Which client it is that asks: another number once another has taken its place. `None` while it may say that it found
-    /// nothing without having asked, because an operation of its failed.
+    /// Which client it is that asks: another number once another has taken its place. `None` while an operation of it has
+    /// failed, for it may then say that it found nothing without having asked.
     fn client(&self) -> Option<u64>;
 }
 
@@ -211,7 +211,7 @@ impl Engine {
 
     /// How a key stands, and the payload of its record.
     fn look(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
-        self.certainly(|| self.look_once(key))
+        self.certainly(|| self.look_once(key), |(stored, _)| matches!(stored, Stored::Tombstone(_)))
     }
 
     fn look_once(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
@@ -263,7 +263,8 @@ impl Engine {
 
     /// As [`Backend::touch`], for one key.
     fn touch(&self, key: &Key, at: Timestamp) -> Result<(), Fault> {
-        let Some(bytes) = self.certainly(|| self.cache.retrieve(&self.id(key, "")))? else { return Ok(()) };
+        let look = || self.cache.retrieve(&self.id(key, ""));
+        let Some(bytes) = self.certainly(look, Option::is_some)? else { return Ok(()) };
         let Stored::Record(facts) = understood(&bytes)?.0 else { return Ok(()) };
         let _one_at_a_time = self.lock(key).lock();
         if at > self.last_seen(key)?.unwrap_or_default().max(facts.last_seen) {
@@ -288,15 +289,25 @@ impl Engine {
         Ok(Some(Timestamp::from_millis(u64::from_be_bytes(bytes))))
     }
 
-    /// What `look` has found, where that it did not find something means that it is not there.
-    fn certainly<R>(&self, look: impl FnOnce() -> Result<R, Fault>) -> Result<R, Fault> {
+    /// What `look` finds. Unless `found` says that this holds of itself, something was not found, which is certain only if it
+    /// was one client that looked, and that client has not failed and reaches the cache.
+    fn certainly<R>(
+        &self,
+        look: impl FnOnce() -> Result<R, Fault>,
+        found: impl FnOnce(&R) -> bool,
+    ) -> Result<R, Fault> {
         let client = self.cache.client();
-        let found = look()?;
-        self.check()?;
-        match client.is_some() && self.cache.client() == client {
-            true => Ok(found),
-            false => Err(Fault::Down("the cache was away for a moment".into())),
+        let result = look()?;
+        if found(&result) {
+            return Ok(result);
         }
+        if client.is_some() {
+            self.check()?;
+            if self.cache.client() == client {
+                return Ok(result);
+            }
+        }
+        Err(Fault::Down("the cache was away for a moment".into()))
     }
 
     /// Whether the cache can be reached at all.

@@ -9,6 +9,8 @@ use std::mem;
 struct InMemory {
     entries: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     dead: Mutex<bool>,
+    /// An operation of the client failed.
+    failed: Mutex<bool>,
     /// Comes back, with another client, when the guard is asked for.
     reviving: Mutex<bool>,
     client: Mutex<u64>,
@@ -23,6 +25,7 @@ impl InMemory {
 impl Cache for InMemory {
     fn store(&self, id: &[u8], _expiry: Timestamp, data: &[u8]) -> Result<(), Fault> {
         if *self.dead.lock() {
+            *self.failed.lock() = true;
             return Err(Fault::Down("dead".into()));
         }
         self.entries.lock().insert(id.into(), data.into());
@@ -31,14 +34,14 @@ impl Cache for InMemory {
 
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         if id.ends_with(b":G") && mem::take(&mut *self.reviving.lock()) {
-            *self.dead.lock() = false;
+            (*self.dead.lock(), *self.failed.lock()) = (false, false);
             *self.client.lock() += 1;
         }
         Ok(self.entries.lock().get(id).filter(|_| !*self.dead.lock()).cloned())
     }
 
     fn client(&self) -> Option<u64> {
-        Some(*self.client.lock()).filter(|_| !*self.dead.lock())
+        Some(*self.client.lock()).filter(|_| !*self.failed.lock())
     }
 }
 
@@ -76,15 +79,27 @@ fn stands(backend: &SocacheBackend) -> Result<Stored, Unavailable> {
 fn a_cache_that_finds_nothing_because_it_is_dead_is_unavailable() {
     let (cache, backend) = store();
     backend.create(&record(), soon()).unwrap();
+    let keep = Duration::from_secs(60);
+    backend.mark(&KEY, None, keep, soon()).unwrap();
     *cache.dead.lock() = true;
-    assert!(stands(&backend).is_err());
-    backend.revive();
-    assert!(backend.stamps(&[KEY], soon()).is_err());
-    backend.revive();
-    assert!(backend.touch(&[(KEY, now())], soon()).is_err());
-    backend.revive();
-    assert!(backend.log(soon()).unwrap().pulse(&report(), soon()).is_err());
-    *cache.dead.lock() = false;
+    // Also where the client does not know it yet.
+    for knows in [false, true] {
+        let still = || {
+            backend.revive();
+            *cache.failed.lock() = knows;
+        };
+        still();
+        assert!(stands(&backend).is_err());
+        still();
+        assert!(backend.stamps(&[KEY], soon()).is_err());
+        still();
+        assert!(backend.touch(&[(KEY, now())], soon()).is_err());
+        still();
+        assert!(backend.mark(&KEY, None, keep, soon()).is_err());
+        still();
+        assert!(backend.log(soon()).unwrap().pulse(&report(), soon()).is_err());
+    }
+    (*cache.dead.lock(), *cache.failed.lock()) = (false, false);
     backend.revive();
     assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
     cache.entries.lock().clear();
@@ -112,6 +127,28 @@ fn a_cache_that_comes_back_while_it_is_asked_is_unavailable() {
     backend.revive();
     assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
     assert!(matches!(backend.stamps(&[KEY], soon()).as_deref(), Ok([Some(_)])));
+}
+
+#[test]
+fn what_is_found_is_believed_of_any_client() {
+    let (cache, backend) = store();
+    let [ended, marked, lost] = [8, 9, 10].map(|n| Key::new([n; 32]));
+    let keep = Duration::from_secs(60);
+    backend.create(&record(), soon()).unwrap();
+    backend.end(&ended, &tombstone(), soon()).unwrap();
+    let stamp = backend.mark(&marked, None, keep, soon()).unwrap();
+    backend.mark(&lost, None, keep, soon()).unwrap();
+    cache.entries.lock().remove(&backend.engine.mark_id(&lost));
+    *cache.failed.lock() = true;
+    assert!(matches!(backend.load(&ended, &mut Vec::new(), soon()), Ok(Stored::Tombstone(_))));
+    assert_eq!(backend.stamps(&[marked], soon()), Ok(vec![Some(stamp)]));
+    assert_eq!(backend.touch(&[(KEY, now())], soon()), Ok(()));
+    for unknown in [KEY, lost] {
+        assert!(backend.stamps(&[marked, unknown], soon()).is_err());
+        backend.revive();
+    }
+    assert!(stands(&backend).is_err(), "for its tombstone was not found");
+    assert!(!cache.entries.lock().contains_key(&backend.engine.mark_id(&lost)), "it may be there");
 }
 
 fn report() -> crate::store::l2::NodeReport {
