@@ -60,7 +60,7 @@ soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts
 bench-cluster: setup build ## print the figures of a cluster: logout elsewhere, what pages cost the store, fail-overs
 	@MSC_LONG=1 MSC_MODULE=$(abspath $(MODULE)) cargo test --locked --test cluster -- --nocapture --test-threads=1 logout nodes outage faults
 
-bench-strategies: setup-tests build ## the same work over every store, and beside other systems (12 minutes; BENCH_ROWS=redis,file for some rows)
+bench-strategies: setup-tests build ## the same work over every store, and beside other systems (15 minutes; BENCH_ROWS=redis,file for some rows)
 	@MSC_MODULE=$(abspath $(MODULE)) cargo bench --locked --profile dev --bench strategies --quiet
 
 plot-strategies: ## docs/strategies.svg and the tables in docs/strategies.md again from docs/strategies.json

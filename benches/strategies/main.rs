@@ -34,7 +34,7 @@ use std::time::Instant;
 const HELP: &str = "\
 The same work over every store, and beside other systems: pages, logins, logouts, outages.
 
-    make bench-strategies                        all rows (at most 12 minutes); writes docs/strategies.{json,svg,md}
+    make bench-strategies                        all rows (at most 15 minutes); writes docs/strategies.{json,svg,md}
     make bench-strategies BENCH_ROWS=redis,file  these rows only; writes to target/strategies and not to docs
     make bench-strategies BENCH_QUICK=1          one round of each, to see whether all works; writes to target/strategies
     make plot-strategies                         docs/strategies.svg and the table again from docs/strategies.json
@@ -71,7 +71,7 @@ fn run(docs: &Path) {
     });
     let effort = match quick {
         true => Effort { rounds: 1, seconds: 1, acts: 20 },
-        false => Effort { rounds: 5, seconds: 1, acts: 200 },
+        false => Effort { rounds: 9, seconds: 1, acts: 200 },
     };
     // A panic of one row becomes its note; it need not be told twice.
     std::panic::set_hook(Box::new(|_| {}));
