@@ -263,11 +263,13 @@ impl Engine {
 
     /// As [`Backend::touch`], for one key.
     fn touch(&self, key: &Key, at: Timestamp) -> Result<(), Fault> {
-        let look = || self.cache.retrieve(&self.id(key, ""));
-        let Some(bytes) = self.certainly(look, Option::is_some)? else { return Ok(()) };
-        let Stored::Record(facts) = understood(&bytes)?.0 else { return Ok(()) };
         let _one_at_a_time = self.lock(key).lock();
-        if at > self.last_seen(key)?.unwrap_or_default().max(facts.last_seen) {
+        // A later visit that was only not found is not to be overwritten: the session would end too soon.
+        let look = || Ok((self.cache.retrieve(&self.id(key, ""))?, self.last_seen(key)?));
+        let found = |(record, last): &(Option<_>, Option<_>)| record.is_some() && last.is_some();
+        let (Some(bytes), last) = self.certainly(look, found)? else { return Ok(()) };
+        let Stored::Record(facts) = understood(&bytes)?.0 else { return Ok(()) };
+        if at > last.unwrap_or_default().max(facts.last_seen) {
             let bytes = at.as_millis().to_be_bytes();
             self.cache.store(&self.id(key, ".s"), kept_until(facts.deadline), &bytes)?;
         }

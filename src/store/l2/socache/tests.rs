@@ -132,9 +132,11 @@ fn a_cache_that_comes_back_while_it_is_asked_is_unavailable() {
 #[test]
 fn what_is_found_is_believed_of_any_client() {
     let (cache, backend) = store();
-    let [ended, marked, lost] = [8, 9, 10].map(|n| Key::new([n; 32]));
+    let [ended, marked, lost, unseen] = [8, 9, 10, 11].map(|n| Key::new([n; 32]));
     let keep = Duration::from_secs(60);
     backend.create(&record(), soon()).unwrap();
+    backend.touch(&[(KEY, now().after(keep))], soon()).unwrap();
+    backend.create(&Record { key: unseen, ..record() }, soon()).unwrap();
     backend.end(&ended, &tombstone(), soon()).unwrap();
     let stamp = backend.mark(&marked, None, keep, soon()).unwrap();
     backend.mark(&lost, None, keep, soon()).unwrap();
@@ -142,7 +144,12 @@ fn what_is_found_is_believed_of_any_client() {
     *cache.failed.lock() = true;
     assert!(matches!(backend.load(&ended, &mut Vec::new(), soon()), Ok(Stored::Tombstone(_))));
     assert_eq!(backend.stamps(&[marked], soon()), Ok(vec![Some(stamp)]));
-    assert_eq!(backend.touch(&[(KEY, now())], soon()), Ok(()));
+    let later = now().after(keep * 2);
+    assert_eq!(backend.touch(&[(KEY, later)], soon()), Ok(()));
+    assert_eq!(backend.engine.last_seen(&KEY), Ok(Some(later)));
+    assert!(backend.touch(&[(unseen, later)], soon()).is_err(), "it may have been seen later still");
+    assert_eq!(backend.engine.last_seen(&unseen), Ok(None));
+    backend.revive();
     for unknown in [KEY, lost] {
         assert!(backend.stamps(&[marked, unknown], soon()).is_err());
         backend.revive();
