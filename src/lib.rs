@@ -29,5 +29,5 @@ pub mod module;
 #[allow(non_upper_case_globals, missing_docs)]
 pub static mut session_cluster_module: ffi::sys::module = ffi::http_config::record::<module::SessionCluster>(
     c"mod_session_cluster.c",
-    module::directives::COMMANDS.as_ptr(),
+    module::conf::directives::COMMANDS.as_ptr(),
 );

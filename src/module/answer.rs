@@ -1,10 +1,10 @@
 //! What failed, as HTTP and as a line in the log: the one place where an error becomes a status.
 
-use super::SessionCluster;
-use super::page;
-use super::runtime::HostTable;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::module::SessionCluster;
+use crate::module::host::HostTable;
+use crate::module::pages;
 use crate::session::sessions::{Begun, SessionError};
 use crate::store::l1::TableError;
 use crate::store::tiers::StoreError;
@@ -14,26 +14,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const QUIET_SECONDS: u64 = 10;
 
 /// The answer to a request whose session could not be looked up, begun or ended. The cookie is kept.
-pub(super) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
+pub(crate) fn failed(r: Request<'_>, error: &SessionError) -> Outcome {
     log_failure(r, error);
     if !error.is_retryable() {
         return Outcome::Answer(Status::INTERNAL);
     }
-    r.err_headers_out().set(c"Retry-After", page::RETRY_AFTER);
+    r.err_headers_out().set(c"Retry-After", pages::RETRY_AFTER);
     Outcome::Answer(Status::UNAVAILABLE)
 }
 
 /// As [`failed`], for a login or logout: with a page that says that nothing was done.
-pub(super) fn not_done(r: Request<'_>, error: &SessionError) -> Outcome {
+pub(crate) fn not_done(r: Request<'_>, error: &SessionError) -> Outcome {
     if !error.is_retryable() {
         return failed(r, error);
     }
     log_failure(r, error);
-    page::try_again(r)
+    pages::try_again(r)
 }
 
 /// Says what failed and what to do about it, for a request that is answered all the same.
-pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
+pub(crate) fn log_failure(r: Request<'_>, error: &SessionError) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     // Two requests of one browser at a time are no fault.
     if !matches!(error, SessionError::Superseded) && is_time_to_speak(r, &LAST) {
@@ -57,19 +57,19 @@ pub(super) fn log_failure(r: Request<'_>, error: &SessionError) {
 }
 
 /// The answer when something other than the store could not tell: the same, to a client.
-pub(super) fn try_later(r: Request<'_>) -> Outcome {
-    r.err_headers_out().set(c"Retry-After", page::RETRY_AFTER);
+pub(crate) fn try_later(r: Request<'_>) -> Outcome {
+    r.err_headers_out().set(c"Retry-After", pages::RETRY_AFTER);
     Outcome::Answer(Status::UNAVAILABLE)
 }
 
 /// As [`try_later`], for an error page whose headers are made already.
-pub(super) fn say_try_later(r: Request<'_>) {
-    r.headers_out().set(c"Retry-After", page::RETRY_AFTER);
+pub(crate) fn say_try_later(r: Request<'_>) {
+    r.headers_out().set(c"Retry-After", pages::RETRY_AFTER);
     r.headers_out().set(c"Cache-Control", "no-store");
 }
 
 /// Says something that many requests may have to say, for one of them.
-pub(super) fn log_now_and_then(
+pub(crate) fn log_now_and_then(
     r: Request<'_>,
     last: &AtomicU64,
     level: Level,
@@ -81,7 +81,7 @@ pub(super) fn log_now_and_then(
 }
 
 /// Says that rights could not be evaluated.
-pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
+pub(crate) fn log_rights_failure(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     log_now_and_then(r, &LAST, Level::Error, || {
         format!("SC0306: rights cannot be evaluated: {why}: look at what answers for it")
@@ -89,7 +89,7 @@ pub(super) fn log_rights_failure(r: Request<'_>, why: &str) {
 }
 
 /// Says that a backend's order was not carried out.
-pub(super) fn log_bad_order(r: Request<'_>, why: &str) {
+pub(crate) fn log_bad_order(r: Request<'_>, why: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     log_now_and_then(r, &LAST, Level::Warning, || {
         format!("SC0310: the application's session header was dropped: {why}")
@@ -97,7 +97,7 @@ pub(super) fn log_bad_order(r: Request<'_>, why: &str) {
 }
 
 /// Says that a value was not exported.
-pub(super) fn log_unclean(r: Request<'_>, what: &str) {
+pub(crate) fn log_unclean(r: Request<'_>, what: &str) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     log_now_and_then(r, &LAST, Level::Warning, || {
         format!("SC0311: '{what}' holds control characters and is not exported")
@@ -105,7 +105,7 @@ pub(super) fn log_unclean(r: Request<'_>, what: &str) {
 }
 
 /// Says so when a begin had to evict a live session, and what size would do.
-pub(super) fn alarm_if_evicting(r: Request<'_>, table: &HostTable, begun: &Begun) {
+pub(crate) fn alarm_if_evicting(r: Request<'_>, table: &HostTable, begun: &Begun) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     if begun.evicted_live == 0 || !is_time_to_speak(r, &LAST) {
         return;

@@ -1,52 +1,32 @@
 //! Floor 4: what httpd calls. Thin: translate, delegate, answer. The hook table is [`SessionCluster::register`].
 #![forbid(unsafe_code)]
 
-pub mod caches;
-pub mod config;
-pub mod directives;
-pub mod stores;
+pub mod conf;
+pub mod start;
 
-mod admin;
-mod adopt;
 mod answer;
-mod attempt;
-mod authz;
-mod backend;
-mod cluster;
-mod databases;
-mod door;
-mod export;
-mod expr;
-mod fixups;
-mod lifecycle;
-mod login;
-mod logout;
-mod mine;
-mod names;
-mod page;
-mod provider;
-mod refusal;
-mod rights;
-mod runtime;
-mod status;
-mod sticky;
-mod template;
+mod doors;
+mod handlers;
+mod host;
+mod operations;
+mod pages;
 mod visit;
-mod vouched;
-mod watcher;
-mod whoami;
 
-use crate::ffi::hooks::{Hooks, Order, RequestHook};
+use crate::ffi::hooks::{Hooks, Order};
 use crate::ffi::http_config::Module;
-use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::sys;
+use conf::settings::{DirConfig, ServerConfig};
+use doors::{adopt, authz, door, expr, fixups, orders, sticky};
+use handlers::Handlers;
+use operations::mod_status;
+use start::lifecycle;
 
 /// The module.
 pub struct SessionCluster;
 
 impl Module for SessionCluster {
-    type Server = config::ServerConfig;
-    type Dir = config::DirConfig;
+    type Server = ServerConfig;
+    type Dir = DirConfig;
     type State = visit::Visit;
     type Connection = visit::Remembered;
 
@@ -69,24 +49,8 @@ impl Module for SessionCluster {
         hooks.authz::<authz::Having>();
         hooks.authz::<authz::Recent>();
         hooks.expr::<expr::SessionFunction>();
-        hooks.gate::<backend::Backend>();
+        hooks.gate::<orders::Orders>();
         hooks.gate::<sticky::Sticky>();
-        hooks.status::<status::Section>();
-    }
-}
-
-/// The handlers that `SetHandler` can name.
-struct Handlers;
-
-impl RequestHook for Handlers {
-    fn run(r: Request<'_>) -> Outcome {
-        match r.handler().to_bytes() {
-            b"session-cluster-login" => login::handle(r),
-            b"session-cluster-logout" => logout::handle(r),
-            b"session-cluster-admin" => admin::handle(r),
-            b"session-cluster-mine" => mine::handle(r),
-            b"session-cluster-whoami" => whoami::handle(r),
-            _ => Outcome::Declined,
-        }
+        hooks.status::<mod_status::Section>();
     }
 }

@@ -17,7 +17,7 @@ use mod_session_cluster::ffi::http_config::{
 use mod_session_cluster::ffi::http_protocol::{self, Form};
 use mod_session_cluster::ffi::httpd::{Outcome, Request, Server};
 use mod_session_cluster::ffi::sys;
-use mod_session_cluster::module::{caches, stores};
+use mod_session_cluster::module::start::{caches, stores};
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{Backend, Log, NodeReport, Unavailable, wire};
 use mod_session_cluster::store::record::Record;

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 /// The notes of a visit.
 #[derive(Default)]
-pub(in crate::module) struct Notes {
+pub(crate) struct Notes {
     /// When the session was last seen before this visit.
     seen_before: Cell<Option<Timestamp>>,
     /// Where the values of the request's headers lay before another module was asked who the user is.
@@ -20,47 +20,47 @@ pub(in crate::module) struct Notes {
 
 impl Notes {
     /// Notes when the session was last seen before this visit.
-    pub(super) fn see(&self, seen: Timestamp) {
+    pub(crate) fn see(&self, seen: Timestamp) {
         self.seen_before.set(Some(seen));
     }
 
     /// When the session was last seen before this visit, to a second or so; `None` for one that has just begun.
-    pub(in crate::module) fn seen_before(&self) -> Option<Timestamp> {
+    pub(crate) fn seen_before(&self) -> Option<Timestamp> {
         self.seen_before.get()
     }
 
     /// Notes where the values of the request's headers lie before another module is asked who the user is.
-    pub(in crate::module) fn note_headers(&self, headers: Vec<usize>) {
+    pub(crate) fn note_headers(&self, headers: Vec<usize>) {
         *self.headers.borrow_mut() = Some(headers);
     }
 
     /// What was noted of the request's headers.
-    pub(in crate::module) fn noted_headers(&self) -> Option<Vec<usize>> {
+    pub(crate) fn noted_headers(&self) -> Option<Vec<usize>> {
         self.headers.take()
     }
 
     /// Notes that what another module authenticated is looked at. False if it was before.
-    pub(in crate::module) fn adopts_first_time(&self) -> bool {
+    pub(crate) fn adopts_first_time(&self) -> bool {
         !self.adopted.replace(true)
     }
 
     /// Notes that the answer was stopped.
-    pub(in crate::module) fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         self.refused.set(true);
     }
 
     /// Whether the answer was stopped.
-    pub(in crate::module) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.refused.get()
     }
 
     /// Keeps a form until the login page is made.
-    pub(in crate::module) fn keep_form(&self, form: String) {
+    pub(crate) fn keep_form(&self, form: String) {
         *self.form.borrow_mut() = Some(form);
     }
 
     /// The form that was kept.
-    pub(in crate::module) fn kept_form(&self) -> Option<String> {
+    pub(crate) fn kept_form(&self) -> Option<String> {
         self.form.borrow_mut().take()
     }
 }

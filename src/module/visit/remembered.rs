@@ -23,7 +23,7 @@ struct Memory {
 impl Remembered {
     /// The session, if `cookie` has the id of the last request's, whatever its route. In constant time: other people's
     /// requests may come by the same connection, from a proxy.
-    pub(super) fn recall(&self, host: &VirtualHost, cookie: &[u8]) -> Option<Arc<Session>> {
+    pub(crate) fn recall(&self, host: &VirtualHost, cookie: &[u8]) -> Option<Arc<Session>> {
         let memory = self.0.borrow();
         let memory = memory.as_ref()?;
         let same = constant_time_eq(memory.id.as_bytes(), SessionId::text_in(cookie)?)
@@ -31,7 +31,7 @@ impl Remembered {
         same.then(|| Arc::clone(&memory.session))
     }
 
-    pub(super) fn remember(&self, host: &VirtualHost, session: &Arc<Session>) {
+    pub(crate) fn remember(&self, host: &VirtualHost, session: &Arc<Session>) {
         *self.0.borrow_mut() = Some(Memory {
             realm: host.realm().clone(),
             id: session.id().to_text(),

@@ -1,0 +1,61 @@
+//! Names of grants and attributes in the configuration: which it gives and which it asks for, so that a misspelt one is found
+//! when the server is checked. Collected while directives are read, by whatever reads them; forgotten before the next reading.
+
+use crate::session::rights::is_name;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+
+/// What a name is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Given by `SessionClusterGrant`.
+    Grant,
+    /// Given by `SessionClusterAttribute`.
+    Attribute,
+}
+
+impl Kind {
+    /// The name, if something of this kind can have it.
+    pub(crate) fn check(self, name: &str) -> Result<&str, String> {
+        let what = match self {
+            Kind::Grant => "a grant",
+            Kind::Attribute => "an attribute",
+        };
+        is_name(name).then_some(name).ok_or_else(|| {
+            format!("'{name}' cannot be the name of {what}: write up to 64 letters, digits, - _ .")
+        })
+    }
+}
+
+#[derive(Default)]
+struct Names {
+    given: BTreeSet<(Kind, String)>,
+    asked: BTreeSet<(Kind, String)>,
+}
+
+static NAMES: Mutex<Option<Names>> = Mutex::new(None);
+
+/// Forgets all names; the configuration is about to be read.
+pub(crate) fn forget() {
+    *NAMES.lock() = Some(Names::default());
+}
+
+/// Notes that the configuration gives `name`.
+pub(crate) fn give(kind: Kind, name: &str) {
+    if let Some(names) = &mut *NAMES.lock() {
+        names.given.insert((kind, name.to_owned()));
+    }
+}
+
+/// Notes that the configuration asks for `name`.
+pub(crate) fn ask(kind: Kind, name: &str) {
+    if let Some(names) = &mut *NAMES.lock() {
+        names.asked.insert((kind, name.to_owned()));
+    }
+}
+
+/// The first name that is asked for and not given. Ends the collection: what `.htaccess` files ask for is not known now.
+pub(crate) fn missing() -> Option<(Kind, String)> {
+    let Names { given, asked } = NAMES.lock().take()?;
+    asked.difference(&given).next().cloned()
+}

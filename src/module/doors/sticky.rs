@@ -1,0 +1,28 @@
+//! The sticky route: a browser whose cookie leads to another node, because that one is away, or was given no route, gets the
+//! same cookie with this node's, once, and the balancer then leaves it here. Decided when the answer begins: what happened
+//! to the session meanwhile counts. Where no route is configured, every cookie leads here.
+
+use crate::ffi::http_config::kept;
+use crate::ffi::httpd::{Outcome, Request};
+use crate::ffi::util_filter::AnswerGate;
+use crate::module::SessionCluster;
+use crate::module::visit::Visit;
+use std::ffi::CStr;
+
+pub(crate) struct Sticky;
+
+impl AnswerGate for Sticky {
+    const NAME: &CStr = c"SESSION_CLUSTER_ROUTE";
+
+    fn watches(r: Request<'_>) -> bool {
+        // What is included in a page has no headers of its own.
+        !r.is_subrequest() && kept::<SessionCluster>(r.first()).is_some_and(Visit::has_strayed)
+    }
+
+    fn pass(r: Request<'_>) -> Outcome {
+        if let Some((visit, host)) = Visit::of(r) {
+            visit.lead_here(r, host);
+        }
+        Outcome::Ok
+    }
+}

@@ -1,0 +1,57 @@
+//! Request headers by which an authentication module tells applications who the user is. Where the session answers in its
+//! place, the session sets them as the module did when it vouched for the user, and takes out what a client sends by those
+//! names.
+
+use super::export::reads_the_same;
+use crate::ffi::httpd::Request;
+use crate::session::payload::{Entry, Payload, Principal};
+
+/// Bytes of names and values that a session keeps.
+const MAX_BYTES: usize = 16 << 10;
+
+/// The headers that were set since the values lay at `before`, even if they say the same, without those that carry a login or a session. `None` when they
+/// are too large to keep: the module that sets them then has to be asked for each page.
+pub(crate) fn new_headers(r: Request<'_>, before: &[usize]) -> Option<Vec<Entry>> {
+    let secret =
+        |name: &str| ["Authorization", "Cookie"].iter().any(|secret| name.eq_ignore_ascii_case(secret));
+    let headers = r.headers_in();
+    let now = headers.pairs().into_iter().zip(headers.places());
+    let set: Vec<Entry> = now
+        .filter(|(pair, place)| !before.contains(place) && !secret(&pair.0))
+        .map(|(pair, _)| Entry::from(pair))
+        .collect();
+    let bytes: usize = set.iter().map(|entry| entry.name.len() + entry.value.len()).sum();
+    (bytes <= MAX_BYTES).then_some(set)
+}
+
+/// Sets the headers that a session's login came with, and no others of their families.
+pub(crate) fn restore(r: Request<'_>, payload: &Payload) {
+    let families = families(payload);
+    if families.is_empty() && payload.headers.is_empty() {
+        return;
+    }
+    let headers = r.headers_in();
+    let ours = |name: &[u8]| {
+        payload.headers.iter().any(|entry| reads_the_same(name, entry.name.as_bytes()))
+            || families
+                .iter()
+                .any(|family| name.get(..family.len()).is_some_and(|start| reads_the_same(start, family)))
+    };
+    headers.names(ours).into_iter().for_each(|name| headers.unset(name));
+    for Entry { name, value } in &payload.headers {
+        headers.set_bytes(r.pool().c_string(name), value);
+    }
+}
+
+/// Beginnings of names that only the module may set: mod_auth_openidc's, and those with an underscore, which no browser sends.
+fn families(payload: &Payload) -> Vec<&[u8]> {
+    let oidc = |principal: &Principal| principal.means.auth_type.eq_ignore_ascii_case("openid-connect");
+    let mut families: Vec<&[u8]> = Vec::new();
+    if payload.principal.as_ref().is_some_and(oidc) {
+        families.push(b"OIDC_");
+    }
+    for Entry { name, .. } in &payload.headers {
+        families.extend(name.rfind('_').and_then(|end| name.as_bytes().get(..=end)));
+    }
+    families
+}

@@ -1,0 +1,87 @@
+//! Slows down guessing: logins that fail are counted, by name and by address.
+
+use crate::clock::{Clock, SystemClock};
+use crate::ffi::http_config::dir_config;
+use crate::ffi::httpd::Request;
+use crate::module::SessionCluster;
+use crate::module::host::VirtualHost;
+use crate::store::throttle::{Limit, Throttle};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Logins that may fail where `SessionClusterThrottle` says nothing.
+const DEFAULT_LIMIT: Limit = Limit { failures: 10, within: Duration::from_secs(300) };
+
+/// A login that is counted as failed, until it is known better: for the name from its address, for the name from all
+/// addresses, and for the address with all names.
+pub(crate) struct Attempt<'a> {
+    throttle: &'a Throttle<'static>,
+    counters: Vec<(String, Limit)>,
+}
+
+impl<'a> Attempt<'a> {
+    /// How many more may fail for all names of an address, or from all addresses for a name: many share an address, and
+    /// nobody must be able to lock somebody else out with a few attempts.
+    const MANY: u32 = 10;
+
+    /// Counts it; or says how long to wait, and counts nothing.
+    pub(crate) fn take(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Result<Self, Duration> {
+        let limit = dir_config::<SessionCluster>(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
+        let mut attempt = Attempt { throttle: host.throttle(), counters: Vec::new() };
+        let Some(limit) = limit else { return Ok(attempt) };
+        // A login with another limit counts for itself. What a directory takes for one name is one.
+        let login = format!("{} {} {:?}", host.name(), r.path(), limit);
+        let (user, address) = (user.trim().to_lowercase(), network(r.client_address()));
+        let many = limit.times(Self::MANY);
+        for (who, limit) in [
+            (format!("{login}\0{user}\0{address}"), limit),
+            (format!("{login}\0{user}\0"), many),
+            (format!("{login}\0\0{address}"), many),
+        ] {
+            if let Err(wait) = attempt.throttle.take(who.as_bytes(), limit, SystemClock.now()) {
+                attempt.give_back();
+                return Err(wait);
+            }
+            attempt.counters.push((who, limit));
+        }
+        Ok(attempt)
+    }
+
+    /// It did not fail, whatever came of it.
+    pub(crate) fn give_back(&self) {
+        self.counters.iter().for_each(|(who, limit)| self.throttle.give_back(who.as_bytes(), *limit));
+    }
+
+    /// It succeeded: what failed before was perhaps mistyped.
+    pub(crate) fn succeeded(&self) {
+        self.give_back();
+        if let Some((who, _)) = self.counters.first() {
+            self.throttle.forgive(who.as_bytes());
+        }
+    }
+}
+
+/// What counts as one address: with IPv6, the network that a customer gets.
+fn network(address: &str) -> String {
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(v4) => v4.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn an_ipv6_customer_is_one_address_and_a_mapped_ipv4_address_is_itself() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+}

@@ -1,0 +1,4 @@
+//! For who runs the server: figures, and the power over everybody's sessions.
+
+pub(crate) mod admin;
+pub(crate) mod mod_status;

@@ -1,0 +1,93 @@
+//! The store of the cluster, as the directives describe it: opened (not yet connected), and what this node says of itself.
+
+use super::stores;
+use crate::ffi::httpd::Server;
+use crate::ffi::shared_memory;
+use crate::module::conf::settings::{ClusterSpec, ServerConfig};
+use crate::store::confirmed::Confirmed;
+use crate::store::l2::{NodeReport, wire};
+use crate::store::tiers::Cluster;
+use std::fs;
+use std::sync::atomic::AtomicU16;
+use std::time::Duration;
+
+/// The cluster that `spec` describes; `None` when it names no store. `hosts`: the virtual hosts whose sessions it keeps.
+///
+/// # Errors
+/// What is wrong and what to do, for the error log; the server then does not start.
+pub(crate) fn open(
+    main: Server<'_>,
+    spec: &ClusterSpec,
+    hosts: &[(Server<'_>, &ServerConfig)],
+) -> Result<Option<Cluster>, String> {
+    let Some(words) = spec.store.get() else { return Ok(None) };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let backend = stores::open(main, &words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
+    let confirmed = if backend.has_log() {
+        None
+    } else {
+        let words = shared_memory::words(main, c"mod_session_cluster.confirmed", Confirmed::WORDS);
+        Some(Confirmed::new(words.map_err(|e| format!("SC0117: {e}"))?))
+    };
+    let name = match spec.node.get() {
+        Some(name) => name.clone(),
+        None => format!("{}:{}", host_name(), main.port()),
+    };
+    let shortest = hosts.iter().map(|(_, config)| config.policy().idle).min().unwrap_or_default();
+    Ok(Some(Cluster {
+        backend,
+        id: id(&words),
+        bound: spec.bound(),
+        outage: spec.outage.get().copied().unwrap_or_default(),
+        node: number(&name),
+        confirmed,
+        revived: AtomicU16::new(0),
+        flush_every: (shortest / 40).clamp(Duration::from_secs(1), Duration::from_secs(60)),
+        report: NodeReport {
+            name,
+            fingerprint: fingerprint(spec, hosts),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+    }))
+}
+
+/// Tells stores apart: by all words but those that say how to get in.
+fn id(words: &[&str]) -> u64 {
+    const ACCESS: [&str; 7] = ["user", "password", "sentinel-password", "ca", "cert", "key", "wait"];
+    let mut hasher = blake3::Hasher::new();
+    for word in words {
+        if word.split_once('=').is_none_or(|(name, _)| !ACCESS.contains(&name)) {
+            hasher.update(word.as_bytes()).update(b" ");
+        }
+    }
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]) | 1
+}
+
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "node".into(),
+        name => name.into(),
+    }
+}
+
+/// A number for a node that its name gives, so that no list of them is needed. It is only told, and decides nothing.
+fn number(name: &str) -> u16 {
+    let [a, b, ..] = *blake3::hash(name.as_bytes()).as_bytes();
+    u16::from_le_bytes([a, b])
+}
+
+/// Tells the settings that all nodes must share from others: twelve hex digits.
+fn fingerprint(spec: &ClusterSpec, hosts: &[(Server<'_>, &ServerConfig)]) -> String {
+    let realm = |(server, config): &(Server<'_>, &ServerConfig)| {
+        // Each node has a route of its own.
+        let cookie = config.cookie().map(|cookie| cookie.common());
+        format!("{} {:?} {:?}", config.realm_name(*server), config.policy(), cookie)
+    };
+    let mut realms: Vec<String> = hosts.iter().map(realm).collect();
+    realms.sort();
+    realms.dedup();
+    let all = format!("{} {:?} {:?}", wire::VERSION, spec.bound(), realms);
+    blake3::hash(all.as_bytes()).to_hex().chars().take(12).collect()
+}

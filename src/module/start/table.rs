@@ -1,0 +1,90 @@
+//! The table that all processes share: opened, or taken over from the last configuration, and the counters beside it.
+
+use super::table_file;
+use crate::clock::{Clock, SystemClock, uptime};
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::Server;
+use crate::ffi::shared_memory;
+use crate::ffi::util_mutex::GlobalMutex;
+use crate::module::SessionCluster;
+use crate::module::conf::settings::TableSpec;
+use crate::module::host::{HostLock, HostStore, HostTable};
+use crate::store::l1::{Geometry, Table};
+use crate::store::throttle::Throttle;
+use crate::store::tiers::{Cluster, Store};
+
+/// The name of the mutex for httpd's `Mutex` directive.
+pub(crate) const MUTEX: &std::ffi::CStr = c"session-cluster";
+
+/// The counters of failed logins, kept over restarts.
+///
+/// # Errors
+/// When the system has no memory or no randomness for them.
+pub(crate) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, String> {
+    let words = shared_memory::words(server, c"mod_session_cluster.counters", Throttle::WORDS)
+        .map_err(|e| format!("SC0117: {e}"))?;
+    let mut secret = [0; 4];
+    for word in &mut secret {
+        *word = getrandom::u64().map_err(|e| format!("SC0117: {e}"))?;
+    }
+    Ok(Throttle::new(words, secret))
+}
+
+/// Whether a table was in use by the configuration before this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It was.
+    Running,
+    /// It was not: this is the server's start.
+    Stopped,
+}
+
+/// The table that `spec` asks for: the one of the running server, or a new one.
+///
+/// # Errors
+/// What is wrong and what to do, for the error log; the server then does not start.
+pub(crate) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<(HostTable, Before), String> {
+    let origin = origin(spec);
+    if let Some(kept) = shared_memory::retained().map_err(|e| format!("SC0101: {e}"))? {
+        if kept.origin != origin {
+            http_log::server::<SessionCluster>(server, Level::Warning, || {
+                "SC0102: SessionClusterTable was changed: this takes effect when httpd is stopped and started; \
+                 until then the table stays as it was, so that nobody is logged out"
+                    .into()
+            });
+        }
+        let table = Table::attach(kept.words, HostLock(kept.mutex)).map_err(|e| {
+            format!("SC0103: the table of the running server cannot be used: {e}; stop httpd and start it")
+        })?;
+        return Ok((table, Before::Running));
+    }
+    let geometry = Geometry::new(spec.bytes, spec.max_record).map_err(|e| format!("SC0104: {e}"))?;
+    let mutex = GlobalMutex::create(server, MUTEX).map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
+    let words = match &spec.path {
+        None => {
+            let words = shared_memory::anonymous(server, geometry.words() * 8)
+                .map_err(|e| format!("SC0106: no shared memory for a table of {} bytes: {e}", spec.bytes))?;
+            table_file::format(words, geometry);
+            words
+        }
+        Some(path) => table_file::open(server, path, geometry)?,
+    };
+    shared_memory::retain(words, &mutex, origin);
+    let table = Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))?;
+    Ok((table, Before::Stopped))
+}
+
+/// The table with the store of the cluster behind it, if there is one. Nothing is trusted before that has been heard.
+pub(crate) fn behind(table: HostTable, before: Before, cluster: Option<Cluster>) -> HostStore {
+    let Some(cluster) = cluster else { return Store::alone(table) };
+    if before == Before::Stopped || table.link().store() != cluster.id {
+        table.link().open(cluster.id, SystemClock.now(), uptime());
+    }
+    Store::clustered(table, cluster)
+}
+
+/// Tells table specifications apart over restarts.
+fn origin(spec: &TableSpec) -> u64 {
+    let digest = blake3::hash(format!("{spec:?}").as_bytes());
+    digest.as_bytes().iter().take(8).fold(0, |acc, &byte| (acc << 8) | u64::from(byte))
+}
