@@ -5,6 +5,7 @@ use super::sys;
 use std::ffi::{CStr, c_int};
 
 /// The fields of a form that was posted: names and values, decoded, in their order.
+#[derive(Default)]
 pub struct Form(Vec<(String, String)>);
 
 impl Form {

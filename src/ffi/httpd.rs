@@ -4,6 +4,7 @@ use super::apr_pools::Pool;
 use super::apr_tables::Table;
 use super::{strings, sys};
 use data_encoding::BASE64;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
@@ -179,6 +180,14 @@ impl<'r> Request<'r> {
     #[must_use]
     pub fn time_ms(self) -> u64 {
         u64::try_from(self.record().request_time).unwrap_or_default() / 1000
+    }
+
+    /// The path that it goes to, as an address: percent-encoded.
+    #[must_use]
+    pub fn encoded_path(self) -> String {
+        const PLAIN: &AsciiSet =
+            &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        utf8_percent_encode(self.path(), PLAIN).to_string()
     }
 
     /// The method as sent.

@@ -5,11 +5,15 @@ pub mod conf;
 pub mod start;
 
 mod answer;
+mod arrival;
 mod doors;
 mod handlers;
+mod headers;
 mod host;
+mod log;
 mod operations;
 mod pages;
+mod posted;
 mod visit;
 
 use crate::ffi::hooks::{Hooks, Order};
@@ -27,7 +31,7 @@ pub struct SessionCluster;
 impl Module for SessionCluster {
     type Server = ServerConfig;
     type Dir = DirConfig;
-    type State = visit::Visit;
+    type State = visit::State;
     type Connection = visit::Remembered;
 
     fn record() -> *mut sys::module {
@@ -37,7 +41,7 @@ impl Module for SessionCluster {
     fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.
-        hooks.post_read_request::<visit::TakeCookie>(Order::ReallyFirst);
+        hooks.post_read_request::<arrival::Arrival>(Order::ReallyFirst);
         // Before the modules that ask for passwords: a session answers first.
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);

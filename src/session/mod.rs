@@ -4,6 +4,7 @@
 
 pub mod cookie;
 pub mod csrf;
+pub mod facts;
 pub mod form;
 pub mod id;
 pub mod ledger;
@@ -15,3 +16,4 @@ pub mod redirect;
 pub mod rights;
 pub mod scope;
 pub mod sessions;
+pub mod sign_in;

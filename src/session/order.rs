@@ -1,9 +1,10 @@
 //! Orders: what an application asks for by a header of its answer, in the form of mod_session's entries:
 //! `name=value&name=value`, percent-encoded. Read strictly: one wrong pair, and nothing of the order is carried out.
 
+use super::facts::FACTS;
 use super::form::pairs;
 use super::payload::Payload;
-use super::rights::{Attribute, FACTS, Rights, is_name};
+use super::rights::{Attribute, Rights, is_name};
 use serde_bytes::ByteBuf;
 
 /// The longest order, in bytes.

@@ -19,6 +19,17 @@ pub struct Rights {
     pub place: Option<String>,
 }
 
+/// What came of asking for a user's rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evaluated {
+    /// These are their rights.
+    Rights(Rights),
+    /// The user may not log in, or may not stay.
+    NotAllowed,
+    /// Nobody can tell; why.
+    Failed(String),
+}
+
 /// A name and its values: none, one, or a list, each of any bytes but NUL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
@@ -33,9 +44,6 @@ pub const LOGIN: &str = "login";
 
 /// What stands between the values of a list where only one text can be shown.
 pub const SEPARATOR: &[u8] = b";";
-
-/// Names that every session answers to, and no attribute can have.
-pub const FACTS: [&str; 7] = ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
 
 impl Rights {
     /// The most grants, and the most attributes, of a session.

@@ -1,23 +1,24 @@
 //! The only list of directives. Each entry is registered with httpd from here, and `httpd-conf/00-reference.conf` is
 //! checked against it.
 
+use super::exports::{Export, Target};
 use super::names;
+use super::parsing::{flag, quoted, size, span};
+use super::questions::{Grant, Questions, Value};
 use super::settings::{DirConfig, ServerConfig, TableSpec};
+use super::stores;
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Directive, Scope, Setting};
 use crate::ffi::mod_auth::{AuthnProvider, Requirement};
 use crate::module::SessionCluster;
-use crate::module::doors::export::{Export, Kind};
-use crate::module::doors::rights::{Grant, Questions, Value};
-use crate::module::pages::templates::TEXTS;
-use crate::module::start::stores;
+use crate::module::pages::texts::TEXTS;
 use crate::session::cookie::CookieSpec;
+use crate::session::facts::FACTS;
 use crate::session::redirect::ReturnTo;
-use crate::session::rights::{FACTS, Rights};
+use crate::session::rights::Rights;
 use crate::store::l1::Geometry;
 use crate::store::throttle::Limit;
 use crate::store::tiers::Outage;
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -403,7 +404,7 @@ fn set_text(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> 
 
 fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     let [name, provider, line @ ..] = args.values() else { return Err("write a name and a provider".into()) };
-    let name = names::Kind::Grant.check(name)?.to_owned();
+    let name = names::Right::Grant.check(name)?.to_owned();
     // An expression is one text to its provider; the others read words, as they stand in a file.
     let line = match *provider {
         "expr" => line.join(" "),
@@ -411,7 +412,7 @@ fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) ->
     };
     let requirement = Requirement::parse(args, provider, &line)?;
     let mut questions = questions(dir);
-    names::give(names::Kind::Grant, &name);
+    names::give(names::Right::Grant, &name);
     questions.grants.push(Arc::new(Grant { name, requirement }));
     if questions.grants.len() > Rights::MAX {
         return Err(format!("there are more than {} grants here", Rights::MAX));
@@ -425,7 +426,7 @@ fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>
     let [name, expression, more @ ..] = args.values() else {
         return Err("write a name and an expression".into());
     };
-    let name = names::Kind::Attribute.check(name)?.to_owned();
+    let name = names::Right::Attribute.check(name)?.to_owned();
     if FACTS.contains(&name.as_str()) {
         return Err(format!("every session has a '{name}' of its own: give the attribute another name"));
     }
@@ -441,7 +442,7 @@ fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>
     // What a password check leaves behind is there only after one.
     let only_at_login = expression.to_ascii_uppercase().contains("AUTHENTICATE_");
     let mut questions = questions(dir);
-    names::give(names::Kind::Attribute, &name);
+    names::give(names::Right::Attribute, &name);
     questions.attributes.push(Arc::new(Value { name, expr, separators, only_at_login }));
     if questions.attributes.len() > Rights::MAX {
         return Err(format!("there are more than {} attributes here", Rights::MAX));
@@ -455,15 +456,6 @@ fn questions(dir: &DirConfig) -> Questions {
     dir.questions.get().map(|questions| questions.as_ref().clone()).unwrap_or_default()
 }
 
-/// A word as it has to be written for httpd to read it as one.
-fn quoted(word: &str) -> String {
-    if word.is_empty() || word.contains([' ', '\t', '"', '\'', '\\']) {
-        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
-    } else {
-        word.to_owned()
-    }
-}
-
 fn set_rights_age(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     dir.rights_age = Setting::Set(span(args)?);
     server.in_use = true;
@@ -471,40 +463,19 @@ fn set_rights_age(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_
 }
 
 fn set_export(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
-    let [kind, names @ ..] = args.values() else { return Err("write env or header, and names".into()) };
-    let kind = match () {
-        () if kind.eq_ignore_ascii_case("env") => Kind::Env,
-        () if kind.eq_ignore_ascii_case("header") => Kind::Header,
-        () => return Err(format!("'{kind}' is neither env nor header")),
+    let [target, words @ ..] = args.values() else { return Err("write env or header, and names".into()) };
+    let target = match () {
+        () if target.eq_ignore_ascii_case("env") => Target::Env,
+        () if target.eq_ignore_ascii_case("header") => Target::Header,
+        () => return Err(format!("'{target}' is neither env nor header")),
     };
     let mut exports = dir.exports.get().map(|exports| exports.as_ref().clone()).unwrap_or_default();
-    for word in names {
-        let (what, name) = word.split_once('=').map_or((*word, None), |(what, name)| (what, Some(name)));
-        let what = names::Kind::Attribute.check(what)?.to_owned();
-        if !FACTS.contains(&what.as_str()) {
-            names::ask(names::Kind::Attribute, &what);
+    for word in words {
+        let export = Export::parse(target, word)?;
+        if target == Target::Header {
+            server.exported.push(export.name.clone());
         }
-        let name = match (name, kind) {
-            (Some(name), _) => name.to_owned(),
-            (None, Kind::Env) => format!("SESSION_{}", what.to_ascii_uppercase().replace(['-', '.'], "_")),
-            (None, Kind::Header) => format!("X-Session-{}", what.replace(['_', '.'], "-")),
-        };
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (b == b'-' && kind == Kind::Header);
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(plain) {
-            return Err(format!(
-                "'{name}' is no name for a variable or header: write letters, digits and _ or -"
-            ));
-        }
-        if kind == Kind::Env && name.to_ascii_uppercase().starts_with("HTTP_") {
-            return Err(format!(
-                "'{name}' looks like a header that a client sent: write a name without HTTP_"
-            ));
-        }
-        let name = CString::new(name).map_err(|e| e.to_string())?;
-        if kind == Kind::Header {
-            server.exported.push(name.clone());
-        }
-        exports.push(Export { what, kind, name });
+        exports.push(export);
     }
     dir.exports = Setting::Set(Arc::new(exports));
     server.in_use = true;
@@ -517,49 +488,4 @@ fn set_backend(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) 
     server.heeds_backend |= on;
     server.in_use = true;
     Ok(())
-}
-
-fn flag(args: &Args<'_>) -> Result<bool, String> {
-    let word = args.first();
-    match () {
-        () if word.eq_ignore_ascii_case("on") => Ok(true),
-        () if word.eq_ignore_ascii_case("off") => Ok(false),
-        () => Err(format!("'{word}' is neither On nor Off")),
-    }
-}
-
-/// A timeout: from a tenth of a second to 49 days, which is what a record can say.
-fn span(args: &Args<'_>) -> Result<Duration, String> {
-    let span = args.duration(args.first())?;
-    if (Duration::from_millis(100)..=Duration::from_secs(49 * 86_400)).contains(&span) {
-        Ok(span)
-    } else {
-        Err(format!("'{}' is out of range: write a time from 100ms to 49d", args.first()))
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let (digits, shift) = match text.char_indices().last() {
-        Some((i, 'k' | 'K')) => (&text[..i], 10),
-        Some((i, 'm' | 'M')) => (&text[..i], 20),
-        Some((i, 'g' | 'G')) => (&text[..i], 30),
-        _ => (text, 0),
-    };
-    let size = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(1 << shift)).filter(|&n| n > 0);
-    size.ok_or_else(|| format!("'{text}' is not a size: write a number with K, M or G, such as 64M"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(size("64M"), Ok(64 << 20));
-        assert_eq!(size("1g"), Ok(1 << 30));
-        assert_eq!(size("4096"), Ok(4096));
-        for wrong in ["", "M", "-1M", "1T", "0", "1.5G", "99999999999999999999", "99999999999999G"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
 }

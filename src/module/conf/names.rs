@@ -5,21 +5,21 @@ use crate::session::rights::is_name;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
-/// What a name is of.
+/// A right that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum Right {
     /// Given by `SessionClusterGrant`.
     Grant,
     /// Given by `SessionClusterAttribute`.
     Attribute,
 }
 
-impl Kind {
+impl Right {
     /// The name, if something of this kind can have it.
     pub(crate) fn check(self, name: &str) -> Result<&str, String> {
         let what = match self {
-            Kind::Grant => "a grant",
-            Kind::Attribute => "an attribute",
+            Right::Grant => "a grant",
+            Right::Attribute => "an attribute",
         };
         is_name(name).then_some(name).ok_or_else(|| {
             format!("'{name}' cannot be the name of {what}: write up to 64 letters, digits, - _ .")
@@ -29,8 +29,8 @@ impl Kind {
 
 #[derive(Default)]
 struct Names {
-    given: BTreeSet<(Kind, String)>,
-    asked: BTreeSet<(Kind, String)>,
+    given: BTreeSet<(Right, String)>,
+    asked: BTreeSet<(Right, String)>,
 }
 
 static NAMES: Mutex<Option<Names>> = Mutex::new(None);
@@ -41,21 +41,21 @@ pub(crate) fn forget() {
 }
 
 /// Notes that the configuration gives `name`.
-pub(crate) fn give(kind: Kind, name: &str) {
+pub(crate) fn give(kind: Right, name: &str) {
     if let Some(names) = &mut *NAMES.lock() {
         names.given.insert((kind, name.to_owned()));
     }
 }
 
 /// Notes that the configuration asks for `name`.
-pub(crate) fn ask(kind: Kind, name: &str) {
+pub(crate) fn ask(kind: Right, name: &str) {
     if let Some(names) = &mut *NAMES.lock() {
         names.asked.insert((kind, name.to_owned()));
     }
 }
 
 /// The first name that is asked for and not given. Ends the collection: what `.htaccess` files ask for is not known now.
-pub(crate) fn missing() -> Option<(Kind, String)> {
+pub(crate) fn missing() -> Option<(Right, String)> {
     let Names { given, asked } = NAMES.lock().take()?;
     asked.difference(&given).next().cloned()
 }

@@ -1,10 +1,10 @@
 //! What the directives say, for a virtual host and for a directory, and how inner settings go before outer ones.
 
+use super::exports::Export;
+use super::questions::Questions;
 use crate::ffi::http_config::{Config, Setting};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_auth::AuthnProvider;
-use crate::module::doors::export::Export;
-use crate::module::doors::rights::Questions;
 use crate::module::host::VirtualHost;
 use crate::session::cookie::{CookieError, CookieSpec};
 use crate::session::policy::Policy;

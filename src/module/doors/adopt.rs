@@ -1,18 +1,17 @@
 //! Verify once: what another module authenticated becomes a session, so that it need not do so again.
 
-use super::rights::{self, Evaluated};
+use super::rights;
 use super::vouched;
 use crate::ffi::hooks::RequestHook;
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request};
-use crate::module::SessionCluster;
 use crate::module::answer;
-use crate::module::host::VirtualHost;
-use crate::module::visit::{Beginning, Known, News, Visit};
+use crate::module::conf;
+use crate::module::log;
+use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Means, Payload, Principal};
-use crate::session::rights::Rights;
+use crate::session::rights::{Evaluated, Rights};
 use crate::session::sessions::{Session, SessionError};
+use crate::session::sign_in::Voucher;
 use crate::store::tombstone::Reason;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ impl RequestHook for Adoption {
 /// Makes a session of the user that another module has just authenticated, unless the session says the same already. The page
 /// was authenticated by its own module, and is served, unless nobody can tell what rights go with it.
 pub(crate) fn adopt(r: Request<'_>) -> Outcome {
-    if !dir_config::<SessionCluster>(r).adopts() || r.parent().is_some() {
+    if !conf::dir(r).adopts() || r.parent().is_some() {
         return Outcome::Declined;
     }
     let (Some(user), Some(auth_type)) = (r.user(), r.auth_type()) else { return Outcome::Declined };
@@ -40,32 +39,28 @@ pub(crate) fn adopt(r: Request<'_>) -> Outcome {
     if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
         return Outcome::Declined;
     }
-    let Some((visit, host)) = Visit::of(r).filter(|(visit, _)| visit.notes().adopts_first_time()) else {
+    let Some(visit) = Visit::of(r).filter(|visit| visit.notes().adopts_first_time()) else {
         return Outcome::Declined;
     };
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
     let typed = typed.filter(|name| !name.is_empty() && name != user);
-    keep(r, visit, host, Principal { user: user.into(), means, typed }).unwrap_or_else(|error| {
-        answer::log_failure(r, &error);
+    keep(visit, Principal { user: user.into(), means, typed }).unwrap_or_else(|error| {
+        log::failure(r, &error);
         Outcome::Declined
     })
 }
 
 /// Keeps in a session that `principal` has logged in.
-fn keep(
-    r: Request<'_>,
-    visit: &Visit,
-    host: &VirtualHost,
-    principal: Principal,
-) -> Result<Outcome, Arc<SessionError>> {
-    let session = match visit.session(r, host) {
+fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionError>> {
+    let r = visit.request();
+    let session = match visit.session() {
         Known::Found(session) => Some(session),
         Known::Absent(_) => None,
-        // That there is no telling about a session takes nothing away.
+        // That nobody can tell of a session takes nothing away.
         Known::Unavailable(_) => return Ok(Outcome::Declined),
     };
-    let stale = session.as_ref().is_some_and(|session| visit.is_stale(host, session));
+    let stale = session.as_ref().is_some_and(|session| visit.is_stale(session));
     if let Some(session) = &session
         && !stale
         && says(session, &principal)
@@ -73,33 +68,21 @@ fn keep(
     {
         return Ok(Outcome::Declined);
     }
-    // Whose session it was: nobody's yet, or the same person's. Nothing of another's may pass on.
-    let had = session.as_ref().map(|session| session.payload());
-    let same = had.filter(|had| had.principal.as_ref().is_none_or(|p| p.user == principal.user));
-    let by_same = |had: &&Payload| had.principal.as_ref().is_some_and(|p| p.means == principal.means);
     // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale must
     // be asked for.
-    let known = same.filter(by_same).filter(|_| !stale || rights::asks(r));
-    let rights = match rights::evaluate(
-        r,
-        &known.map_or_else(Rights::default, |had| had.rights.clone()),
-        true,
-        host,
-    ) {
+    let same = |p: &Principal| p.user == principal.user && p.means == principal.means;
+    let had = session.as_ref().map(|session| session.payload());
+    let known = had.filter(|had| had.principal.as_ref().is_some_and(same) && (!stale || rights::asks(r)));
+    let known = known.map_or_else(Rights::default, |had| had.rights.clone());
+    let rights = match rights::evaluate(r, &principal.user, &known, true, visit.now()) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                format!("SC0308: no session for '{}': 'login' is not granted", principal.user)
-            });
             if session.is_some() {
-                visit.end(r, host, Reason::Admin)?;
+                visit.end(Reason::Admin)?;
             }
             return Ok(Outcome::Declined);
         }
-        Evaluated::Failed(why) => {
-            answer::log_rights_failure(r, &why);
-            return Ok(answer::try_later(r));
-        }
+        Evaluated::Failed(_) => return Ok(answer::try_later(r)),
     };
     // Where the door was not asked first, nothing was noted, and nothing is kept.
     let headers = match visit.notes().noted_headers() {
@@ -107,25 +90,13 @@ fn keep(
         None => Some(Vec::new()),
     };
     let Some(headers) = headers else {
-        http_log::request::<SessionCluster>(r, Level::Warning, || {
-            "SC0316: no session was begun: the module that authenticated the user sets more headers than one can keep".into()
+        log::TOO_MANY_HEADERS.say(r, || {
+            "no session was begun: the module that authenticated the user sets more headers than one can keep".into()
         });
         return Ok(Outcome::Declined);
     };
-    let said = same.cloned().unwrap_or_default();
-    let payload = Payload { principal: Some(principal), rights, headers, ..said };
-    match &session {
-        Some(old) if same.is_some() => {
-            visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Login })?;
-        }
-        _ => {
-            if session.is_some() {
-                visit.end_all(r, host, Reason::Replaced)?;
-            }
-            // On probation: a client that keeps no cookies would otherwise leave a session behind with each request.
-            visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: true })?;
-        }
-    }
+    let payload = Payload { principal: Some(principal), rights, headers, ..Payload::default() };
+    visit.sign_in(Voucher::Module, payload, session.as_deref())?;
     Ok(Outcome::Declined)
 }
 

@@ -2,15 +2,15 @@
 //! nobody else. Where the answer is no for want of a login or of a recent one, the login page is what a browser gets.
 
 use super::refusal;
-use super::rights::{self, Here};
 use crate::clock::Timestamp;
 use crate::ffi::http_config::duration;
 use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::{AuthzRule, Ruling};
-use crate::module::conf::names::{self, Kind};
+use crate::module::conf::names::{self, Right};
 use crate::module::visit::Visit;
+use crate::module::visit::{Here, here};
+use crate::session::facts::{FACTS, each_value};
 use crate::session::payload::Means;
-use crate::session::rights::FACTS;
 use crate::session::sessions::Session;
 use regex::bytes::Regex;
 use std::ffi::CStr;
@@ -43,9 +43,9 @@ impl AuthzRule for Granted {
         if words.is_empty() {
             return Err("write the name of a grant, such as 'staff'".into());
         }
-        let names = words.iter().map(|word| Kind::Grant.check(word).map(str::to_owned));
+        let names = words.iter().map(|word| Right::Grant.check(word).map(str::to_owned));
         let names: Vec<String> = names.collect::<Result<_, _>>()?;
-        names.iter().for_each(|name| names::ask(Kind::Grant, name));
+        names.iter().for_each(|name| names::ask(Right::Grant, name));
         Ok(names)
     }
 
@@ -77,7 +77,7 @@ impl AuthzRule for Having {
             return Err("write a name and a value, such as 'role tutor' or 'mail ~@example\\.com$'".into());
         };
         if !FACTS.contains(name) {
-            names::ask(Kind::Attribute, Kind::Attribute.check(name)?);
+            names::ask(Right::Attribute, Right::Attribute.check(name)?);
         }
         if values.is_empty() {
             return Err(format!("write what '{name}' must be: a value, or ~ and a regular expression"));
@@ -99,7 +99,7 @@ impl AuthzRule for Having {
         };
         rule(r, |session| {
             let mut any = false;
-            rights::each_value(session, &wanted.name, |value| any |= fits(value));
+            each_value(session, &wanted.name, |value| any |= fits(value));
             any
         })
     }
@@ -125,9 +125,9 @@ impl AuthzRule for Recent {
     fn rule(r: Request<'_>, limit: &Duration) -> Ruling {
         let ruling = rule(r, |session| {
             session.payload().principal.is_some()
-                && Visit::of(r).is_some_and(|(_, host)| {
+                && Visit::of(r).is_some_and(|visit| {
                     let proven = Timestamp::from_millis(session.payload().auth_time);
-                    Visit::now(host).since(proven) < *limit
+                    visit.now().since(proven) < *limit
                 })
         });
         if ruling == Ruling::Denied {
@@ -146,7 +146,7 @@ fn rule(r: Request<'_>, says: impl FnOnce(&Session) -> bool) -> Ruling {
     if r.auth_type().is_some() && r.user().is_none() {
         return Ruling::NeedsUser;
     }
-    match rights::here(r) {
+    match here(r) {
         Here::Session(session) if says(&session) => Ruling::Granted,
         Here::Session(_) | Here::Nobody => Ruling::Denied,
         Here::Unavailable(_) => Ruling::Failed,

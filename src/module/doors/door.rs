@@ -5,12 +5,10 @@ use super::refusal::refuse;
 use super::rights::{self, Fresh};
 use super::vouched;
 use crate::ffi::hooks::RequestHook;
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::module::SessionCluster;
 use crate::module::answer;
-use crate::module::host::VirtualHost;
+use crate::module::conf;
+use crate::module::log;
 use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Means, Principal};
 use crate::session::sessions::Session;
@@ -21,13 +19,13 @@ pub(crate) struct Door;
 impl RequestHook for Door {
     fn run(r: Request<'_>) -> Outcome {
         let Some(auth_type) = r.auth_type() else { return Outcome::Declined };
-        let dir = dir_config::<SessionCluster>(r);
+        let dir = conf::dir(r);
         let own = auth_type.eq_ignore_ascii_case(Means::OWN);
         if !(own || dir.adopts() || dir.provides()) {
             return Outcome::Declined;
         }
-        let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-        let outcome = Door::decide(r, visit, host, auth_type, own);
+        let Some(visit) = Visit::of(r) else { return Outcome::Declined };
+        let outcome = Door::decide(visit, auth_type, own);
         if outcome == Outcome::Declined && dir.adopts() {
             // Another module is asked now, and may tell applications of the user by request headers.
             visit.notes().note_headers(r.headers_in().places());
@@ -37,9 +35,10 @@ impl RequestHook for Door {
 }
 
 impl Door {
-    fn decide(r: Request<'_>, visit: &Visit, host: &VirtualHost, auth_type: &str, own: bool) -> Outcome {
-        let dir = dir_config::<SessionCluster>(r);
-        match visit.session(r, host) {
+    fn decide(visit: Visit<'_>, auth_type: &str, own: bool) -> Outcome {
+        let r = visit.request();
+        let dir = conf::dir(r);
+        match visit.session() {
             Known::Found(session) => {
                 let principal = session.payload().principal.as_ref();
                 let fits = |p: &&Principal| p.means.open(auth_type, r.auth_name().as_deref());
@@ -49,9 +48,9 @@ impl Door {
                         if own
                             || (dir.adopts()
                                 && !shows_other_user(r, principal)
-                                && !visit.is_stale(host, &session)) =>
+                                && !visit.is_stale(&session)) =>
                     {
-                        open(r, visit, host, &session, own)
+                        open(visit, &session, own)
                     }
                     None if own && principal.is_some_and(|p| p.means.auth_type == Means::OWN) => {
                         other_login(r)
@@ -68,13 +67,14 @@ impl Door {
 }
 
 /// Lets the user of a session in, once their rights are fresh enough.
-fn open(r: Request<'_>, visit: &Visit, host: &VirtualHost, session: &Arc<Session>, own: bool) -> Outcome {
+fn open(visit: Visit<'_>, session: &Arc<Session>, own: bool) -> Outcome {
+    let r = visit.request();
     if !own {
         // First of all: what is evaluated anew may ask for these headers, and must not ask the client.
         vouched::restore(r, session.payload());
     }
-    let marked = own && visit.is_stale(host, session);
-    match rights::refreshed(r, visit, host, Arc::clone(session), marked) {
+    let marked = own && visit.is_stale(session);
+    match rights::refreshed(visit, Arc::clone(session), marked) {
         Fresh::Session(session) => {
             if let Some(principal) = &session.payload().principal {
                 r.authenticate(&principal.user, &principal.means.auth_type);
@@ -99,10 +99,10 @@ fn shows_other_user(r: Request<'_>, principal: &Principal) -> bool {
 /// The visitor has logged in, but by a login for another `AuthName`. To send them to the login again would lead them in
 /// circles where the login and the door were meant to be for each other.
 fn other_login(r: Request<'_>) -> Outcome {
-    http_log::request::<SessionCluster>(r, Level::Info, || {
+    log::OTHER_LOGIN.say(r, || {
         let name = r.auth_name().unwrap_or_default();
         format!(
-            "SC0211: the session's login was for another AuthName than '{name}': give login and door the same one"
+            "the session's login was for another AuthName than '{name}': give login and door the same one"
         )
     });
     Outcome::Answer(Status::FORBIDDEN)

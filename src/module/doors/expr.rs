@@ -1,10 +1,11 @@
 //! `%{SESSION:name}` in httpd's expressions, and the list `SESSION('name')` after `-in`.
 
-use super::rights::{self, Here};
 use crate::ffi::ap_expr::ExprFunction;
 use crate::ffi::httpd::Request;
-use crate::module::conf::names::{self, Kind};
-use crate::session::rights::{FACTS, SEPARATOR};
+use crate::module::conf::names::{self, Right};
+use crate::module::visit::{Here, here};
+use crate::session::facts::{FACTS, each_value};
+use crate::session::rights::SEPARATOR;
 
 pub(crate) struct SessionFunction;
 
@@ -14,16 +15,16 @@ impl ExprFunction for SessionFunction {
 
     fn check(arg: &str) -> Result<(), String> {
         if !FACTS.contains(&arg) {
-            names::ask(Kind::Attribute, Kind::Attribute.check(arg)?);
+            names::ask(Right::Attribute, Right::Attribute.check(arg)?);
         }
         Ok(())
     }
 
     fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String> {
-        match rights::here(r) {
+        match here(r) {
             Here::Session(session) => {
                 let mut values = Vec::new();
-                rights::each_value(&session, arg, |value| values.push(value.to_vec()));
+                each_value(&session, arg, |value| values.push(value.to_vec()));
                 Ok(values)
             }
             Here::Nobody => Ok(Vec::new()),

@@ -4,9 +4,7 @@
 use super::adopt::adopt;
 use super::export;
 use crate::ffi::hooks::RequestHook;
-use crate::ffi::http_config::kept;
 use crate::ffi::httpd::{Outcome, Request};
-use crate::module::SessionCluster;
 use crate::module::answer;
 use crate::module::visit::Visit;
 use crate::session::sessions::Session;
@@ -23,7 +21,7 @@ impl RequestHook for Fixups {
         if let Err(error) = export::export(r) {
             return answer::failed(r, &error);
         }
-        let Some(session) = kept::<SessionCluster>(r.first()).and_then(Visit::known_session) else {
+        let Some(session) = Visit::begun(r).and_then(Visit::known_session) else {
             return Outcome::Declined;
         };
         label(r, &session);

@@ -1,19 +1,18 @@
 //! `SessionClusterBackend`: an application begins a session, changes it or ends it by a header of its answer. The answer
 //! waits until the store has confirmed that; if it does not, the client is told to try again. The headers go no further.
 
-use super::rights::{self, Here};
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
+use super::rights;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::util_filter::AnswerGate;
-use crate::module::SessionCluster;
 use crate::module::answer;
-use crate::module::host::VirtualHost;
-use crate::module::visit::{Beginning, Known, News, Visit};
+use crate::module::conf;
+use crate::module::log;
+use crate::module::visit::{Here, Visit, here};
 use crate::session::order::Order;
 use crate::session::payload::{Payload, Principal};
 use crate::session::rights::Rights;
 use crate::session::sessions::{Session, SessionError};
+use crate::session::sign_in::{Beginning, Change, Voucher};
 use crate::store::tombstone::Reason;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -30,12 +29,12 @@ impl AnswerGate for Orders {
 
     fn watches(r: Request<'_>) -> bool {
         // What is included in a page has no headers of its own; an error page has those of the answer that it stands for.
-        let heeds = |r: &Request<'_>| dir_config::<SessionCluster>(*r).heeds_backend();
+        let heeds = |r: &Request<'_>| conf::dir(*r).heeds_backend();
         !r.is_subrequest() && std::iter::successors(Some(r), |r| r.parent()).any(|r| heeds(&r))
     }
 
     fn pass(r: Request<'_>) -> Outcome {
-        let Some((visit, host)) = Visit::of(r) else { return Outcome::Ok };
+        let Some(visit) = Visit::of(r) else { return Outcome::Ok };
         if visit.notes().is_refused() {
             // The error page of an answer that was stopped here.
             answer::say_try_later(r);
@@ -47,10 +46,10 @@ impl AnswerGate for Orders {
             Err(complaint) => Err(complaint),
         };
         let done = match order {
-            Ok((order, true)) => replace(r, visit, host, &order),
-            Ok((order, false)) => update(r, visit, host, &order),
+            Ok((order, true)) => replace(visit, &order),
+            Ok((order, false)) => update(visit, &order),
             Err(complaint) => {
-                answer::log_bad_order(r, &complaint);
+                drop_order(r, &complaint);
                 Ok(())
             }
         };
@@ -85,77 +84,66 @@ fn take(r: Request<'_>) -> Result<Option<(Vec<u8>, bool)>, String> {
     Ok(found.pop())
 }
 
-fn replace(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order) -> Done {
-    if *order == Order::default() {
-        return visit.end(r, host, Reason::Logout);
-    }
-    let session = match rights::here(r) {
-        Here::Session(session) => session,
-        Here::Nobody => return anew(r, visit, host, order, Payload::default()),
-        Here::Unavailable(error) => return Err(error),
-    };
-    if order.user.is_none() {
-        return change(r, visit, host, &session, order.applied(&session.payload().rights, true));
-    }
-    // Somebody has logged in. What mod_session keeps goes along, unless it is another person's.
-    let same = session.payload().principal.is_none() || !order.changes_user(session.payload());
-    let kept = if same { session.payload().entries.clone() } else { Vec::new() };
-    anew(r, visit, host, order, Payload { entries: kept, ..Payload::default() })
+/// Says that an order was not carried out.
+fn drop_order(r: Request<'_>, why: &str) {
+    log::BAD_ORDER.say(r, || format!("the application's session header was dropped: {why}"));
 }
 
-fn update(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order) -> Done {
-    match rights::here(r) {
+fn replace(visit: Visit<'_>, order: &Order) -> Done {
+    if *order == Order::default() {
+        return visit.end(Reason::Logout);
+    }
+    match here(visit.request()) {
+        Here::Session(session) if order.user.is_none() => {
+            change(visit, &session, order.applied(&session.payload().rights, true))
+        }
+        Here::Session(session) => sign_in(visit, order, Some(&session)),
+        Here::Nobody => sign_in(visit, order, None),
+        Here::Unavailable(error) => Err(error),
+    }
+}
+
+fn update(visit: Visit<'_>, order: &Order) -> Done {
+    let r = visit.request();
+    match here(r) {
         Here::Session(session) if !order.changes_user(session.payload()) => {
-            change(r, visit, host, &session, order.applied(&session.payload().rights, false))
+            change(visit, &session, order.applied(&session.payload().rights, false))
         }
         Here::Session(_) | Here::Nobody => {
-            answer::log_bad_order(r, "an update needs a session that counts here, and names no other user");
+            drop_order(r, "an update needs a session that counts here, and names no other user");
             Ok(())
         }
         Here::Unavailable(error) => Err(error),
     }
 }
 
-/// Why a change is dropped that comes second.
-const TOO_LATE: &str = "the session was superseded while the application was at work";
-
 /// Puts a session with other rights in the place of `old`.
-fn change(r: Request<'_>, visit: &Visit, host: &VirtualHost, old: &Session, rights: Rights) -> Done {
+fn change(visit: Visit<'_>, old: &Session, rights: Rights) -> Done {
     if rights == old.payload().rights {
         return Ok(());
     }
     if !rights.are_few_enough() {
-        answer::log_bad_order(r, "the session would have too many grants or attributes");
-        return Ok(());
-    }
-    if old.is_superseded() {
-        // What was taken from its successor meanwhile must not come back by it.
-        answer::log_bad_order(r, TOO_LATE);
+        drop_order(visit.request(), "the session would have too many grants or attributes");
         return Ok(());
     }
     let payload = Payload { rights, ..old.payload().clone() };
-    if !visit.begin(r, host, &Beginning::Supersede { old, payload: &payload, news: News::Data })? {
-        answer::log_bad_order(r, TOO_LATE);
+    let change = Change::Order;
+    if !visit.begin(Beginning::InPlaceOf { old, payload: &payload, change })? {
+        drop_order(visit.request(), "the session was superseded while the application was at work");
     }
     Ok(())
 }
 
-/// Ends what sessions there are, and begins one that says what the order says and what `kept` does.
-fn anew(r: Request<'_>, visit: &Visit, host: &VirtualHost, order: &Order, kept: Payload) -> Done {
-    if let Known::Unavailable(error) = visit.session(r, host) {
-        return Err(error);
-    }
-    visit.end_all(r, host, Reason::Replaced)?;
+/// Begins a session that says what the order says. What mod_session keeps in the one that counts here goes along, unless it is
+/// another person's.
+fn sign_in(visit: Visit<'_>, order: &Order, from: Option<&Session>) -> Done {
+    let r = visit.request();
     let principal =
         order.user.clone().map(|user| Principal { user, means: rights::own_means(r), typed: None });
     if let Some(Principal { user, .. }) = &principal {
-        http_log::request::<SessionCluster>(r, Level::Info, || {
-            format!("SC0309: the application logged '{user}' in")
-        });
+        log::APPLICATION_LOGIN.say(r, || format!("the application logged '{user}' in"));
     }
-    let at = Visit::now(host).as_millis();
-    let rights = order.applied(&Rights { at, ..Rights::default() }, true);
-    let payload = Payload { principal, rights, ..kept };
-    visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false })?;
+    let rights = order.applied(&Rights { at: visit.now().as_millis(), ..Rights::default() }, true);
+    visit.sign_in(Voucher::Application, Payload { principal, rights, ..Payload::default() }, from)?;
     Ok(())
 }

@@ -3,16 +3,15 @@
 //! emptied = end.
 
 use super::fixups::label;
-use crate::ffi::http_config::dir_config;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session::{SessionProvider, SessionRec};
 use crate::module::SessionCluster;
 use crate::module::answer;
-use crate::module::host::VirtualHost;
-use crate::module::visit::{Beginning, Known, News, Visit};
+use crate::module::conf;
+use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Entry, Means, Payload};
-use crate::session::rights::Rights;
 use crate::session::sessions::{Session, SessionError};
+use crate::session::sign_in::{Beginning, Change, Voucher};
 use crate::store::tombstone::Reason;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +22,17 @@ impl SessionProvider for Provider {
     type Module = SessionCluster;
 
     fn provides(r: Request<'_>) -> bool {
-        dir_config::<SessionCluster>(r).provides() && Visit::of(r).is_some()
+        conf::dir(r).provides() && Visit::of(r).is_some()
     }
 
     fn load(r: Request<'_>) -> Result<Vec<(String, Vec<u8>)>, Outcome> {
-        let Some((visit, host)) = Visit::of(r) else { return Ok(Vec::new()) };
-        match visit.session(r, host) {
+        let Some(visit) = Visit::of(r) else { return Ok(Vec::new()) };
+        match visit.session() {
             // The store of a cluster hears of visits late: there `SessionClusterIdle` says how long is too long.
             Known::Found(session)
-                if host.store().cluster().is_none() && is_too_old(visit, &session, host) =>
+                if visit.host().store().cluster().is_none() && is_too_old(visit, &session) =>
             {
-                visit.end_all(r, host, Reason::Idle).map_err(|error| answer::failed(r, &error))?;
-                visit.forget_cookie(r, host);
+                visit.end(Reason::Idle).map_err(|error| answer::failed(r, &error))?;
                 Ok(Vec::new())
             }
             Known::Found(session) => {
@@ -47,14 +45,17 @@ impl SessionProvider for Provider {
     }
 
     fn save(r: Request<'_>, z: SessionRec<'_>) -> Outcome {
-        let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
+        let Some(visit) = Visit::of(r) else { return Outcome::Declined };
         let entries: Vec<Entry> = z.entries().into_iter().map(Entry::from).collect();
-        let saved = match visit.session(r, host) {
-            Known::Found(session) => save(r, visit, host, &session, entries, z.max_age()),
+        let saved = match visit.session() {
+            Known::Found(session) => save(visit, &session, entries, z.max_age()),
             Known::Absent(_) if entries.is_empty() => Ok(()),
             Known::Absent(_) => {
                 let payload = Payload { entries, max_age: z.max_age(), ..Payload::default() };
-                anew(r, visit, host, &payload)
+                visit
+                    .begin(Beginning::Anew { payload: &payload, probation: false })
+                    .map(drop)
+                    .map_err(Arc::new)
             }
             Known::Unavailable(error) => Err(error),
         };
@@ -67,14 +68,7 @@ impl SessionProvider for Provider {
 
 type Saved = Result<(), Arc<SessionError>>;
 
-fn save(
-    r: Request<'_>,
-    visit: &Visit,
-    host: &VirtualHost,
-    session: &Session,
-    entries: Vec<Entry>,
-    max_age: u32,
-) -> Saved {
+fn save(visit: Visit<'_>, session: &Session, entries: Vec<Entry>, max_age: u32) -> Saved {
     let had = session.payload();
     if had.entries == entries && had.max_age == max_age {
         return Ok(());
@@ -83,30 +77,26 @@ fn save(
     // entries themselves, as mod_auth_form's does, goes with them.
     let own_login = had.principal.as_ref().is_some_and(|p| p.means.auth_type == Means::OWN);
     if entries.is_empty() && !own_login {
-        return visit.end(r, host, Reason::Logout);
+        return visit.end(Reason::Logout);
     }
-    if own_login && session.is_superseded() && had.rights != Rights::default() {
-        // The first change wins: what was taken from its successor meanwhile must not come back by this one.
+    if own_login && session.permits(Change::Data).is_err() {
+        // The first change wins.
         return Ok(());
     }
     if credentials(&had.entries).any(|credential| !entries.contains(credential)) {
         // A logout, or somebody else: nothing of the login may go on, under whatever id it was known.
-        visit.end_all(r, host, Reason::Logout)?;
         if own_login {
+            visit.end_shown(Reason::Logout)?;
             let payload = Payload { entries, max_age, ..had.clone() };
-            visit.begin(r, host, &Beginning::Again { old: session, payload: &payload })?;
+            visit.begin(Beginning::Beside { old: session, payload: &payload })?;
             return Ok(());
         }
-        return anew(r, visit, host, &Payload { entries, max_age, ..Payload::default() });
+        let payload = Payload { entries, max_age, ..Payload::default() };
+        visit.sign_in(Voucher::ModSession, payload, None)?;
+        return Ok(());
     }
     let payload = Payload { entries, max_age, ..had.clone() };
-    let beginning = Beginning::Supersede { old: session, payload: &payload, news: News::Data };
-    visit.begin(r, host, &beginning)?;
-    Ok(())
-}
-
-fn anew(r: Request<'_>, visit: &Visit, host: &VirtualHost, payload: &Payload) -> Saved {
-    visit.begin(r, host, &Beginning::Anew { payload, probation: false })?;
+    visit.begin(Beginning::InPlaceOf { old: session, payload: &payload, change: Change::Data })?;
     Ok(())
 }
 
@@ -117,11 +107,11 @@ fn credentials(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
 }
 
 /// Whether the session was not visited for longer than `SessionMaxAge` allowed when it was saved.
-fn is_too_old(visit: &Visit, session: &Session, host: &VirtualHost) -> bool {
+fn is_too_old(visit: Visit<'_>, session: &Session) -> bool {
     let max_age = session.payload().max_age;
     max_age > 0
         && visit
             .notes()
             .seen_before()
-            .is_some_and(|seen| Visit::now(host).since(seen) > Duration::from_secs(max_age.into()))
+            .is_some_and(|seen| visit.now().since(seen) > Duration::from_secs(max_age.into()))
 }

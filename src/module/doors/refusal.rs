@@ -1,13 +1,12 @@
 //! What visitors get who have to log in: a browser that wants a page goes to the login and comes back, one that posts a form
 //! finds the login in place of the answer and sends the form after it, a program is told so in JSON.
 
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
 use crate::ffi::http_protocol::Form;
 use crate::ffi::http_request::answer_with;
 use crate::ffi::httpd::{Outcome, Request, Status};
-use crate::module::SessionCluster;
-use crate::module::handlers::login::is_cross_site;
+use crate::module::conf;
+use crate::module::log;
+use crate::module::posted::is_cross_site;
 use crate::module::visit::Visit;
 use crate::session::csrf::{Reader, reader};
 use crate::session::form;
@@ -21,13 +20,13 @@ pub(crate) const KEPT_BYTES: usize = 16 << 10;
 /// Refuses `r` for want of a login.
 pub(crate) fn refuse(r: Request<'_>) -> Outcome {
     r.err_headers_out().set(c"Cache-Control", "no-store");
-    let login = dir_config::<SessionCluster>(r).login.get();
+    let login = conf::dir(r).login.get();
     // A subrequest asks whether the visitor may see a page: a listing shows what may be seen.
     if let Some(login) = login.filter(|_| !r.is_subrequest()) {
         let page = reader_of(r) == Reader::Page;
         if page && login.split('?').next() == Some(r.first().path()) {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                "SC0210: the login page is behind the door that it opens: add 'Require all granted' to its location".into()
+            log::LOGIN_BEHIND_DOOR.say(r, || {
+                "the login page is behind the door that it opens: add 'Require all granted' to its location".into()
             });
             return Outcome::Answer(Status::FORBIDDEN);
         }
@@ -50,7 +49,7 @@ pub(crate) fn refuse(r: Request<'_>) -> Outcome {
 
 /// Has the login handler answer in place of a bare refusal, if it is on this server.
 pub(crate) fn show_login(r: Request<'_>) {
-    let login = dir_config::<SessionCluster>(r).login.get();
+    let login = conf::dir(r).login.get();
     let local = |login: &&std::sync::Arc<str>| login.starts_with('/');
     let Some(login) = login.filter(local).filter(|_| !r.is_subrequest()) else { return };
     if login.split('?').next() != Some(r.first().path()) {
@@ -77,7 +76,7 @@ fn keep_form(r: Request<'_>) {
     if reader_of(r) != Reader::Form || is_cross_site(r) || r.parent().is_some() {
         return;
     }
-    let Some((visit, _)) = Visit::of(r) else { return };
+    let Some(visit) = Visit::of(r) else { return };
     if let Ok(form) = Form::read(r, KEPT_FIELDS, KEPT_BYTES) {
         let text = form::encode(form.fields());
         if text.len() <= KEPT_BYTES {

@@ -2,10 +2,8 @@
 //! same cookie with this node's, once, and the balancer then leaves it here. Decided when the answer begins: what happened
 //! to the session meanwhile counts. Where no route is configured, every cookie leads here.
 
-use crate::ffi::http_config::kept;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::util_filter::AnswerGate;
-use crate::module::SessionCluster;
 use crate::module::visit::Visit;
 use std::ffi::CStr;
 
@@ -16,12 +14,12 @@ impl AnswerGate for Sticky {
 
     fn watches(r: Request<'_>) -> bool {
         // What is included in a page has no headers of its own.
-        !r.is_subrequest() && kept::<SessionCluster>(r.first()).is_some_and(Visit::has_strayed)
+        !r.is_subrequest() && Visit::begun(r).is_some_and(Visit::has_strayed)
     }
 
     fn pass(r: Request<'_>) -> Outcome {
-        if let Some((visit, host)) = Visit::of(r) {
-            visit.lead_here(r, host);
+        if let Some(visit) = Visit::of(r) {
+            visit.lead_here();
         }
         Outcome::Ok
     }

@@ -2,8 +2,8 @@
 //! place, the session sets them as the module did when it vouched for the user, and takes out what a client sends by those
 //! names.
 
-use super::export::reads_the_same;
 use crate::ffi::httpd::Request;
+use crate::module::headers::reads_the_same;
 use crate::session::payload::{Entry, Payload, Principal};
 
 /// Bytes of names and values that a session keeps.

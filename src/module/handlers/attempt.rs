@@ -1,10 +1,8 @@
 //! Slows down guessing: logins that fail are counted, by name and by address.
 
 use crate::clock::{Clock, SystemClock};
-use crate::ffi::http_config::dir_config;
-use crate::ffi::httpd::Request;
-use crate::module::SessionCluster;
-use crate::module::host::VirtualHost;
+use crate::module::conf;
+use crate::module::visit::Visit;
 use crate::store::throttle::{Limit, Throttle};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,8 +23,9 @@ impl<'a> Attempt<'a> {
     const MANY: u32 = 10;
 
     /// Counts it; or says how long to wait, and counts nothing.
-    pub(crate) fn take(r: Request<'_>, host: &'a VirtualHost, user: &str) -> Result<Self, Duration> {
-        let limit = dir_config::<SessionCluster>(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
+    pub(crate) fn take(visit: Visit<'a>, user: &str) -> Result<Self, Duration> {
+        let (r, host) = (visit.request(), visit.host());
+        let limit = conf::dir(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
         let mut attempt = Attempt { throttle: host.throttle(), counters: Vec::new() };
         let Some(limit) = limit else { return Ok(attempt) };
         // A login with another limit counts for itself. What a directory takes for one name is one.

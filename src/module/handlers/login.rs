@@ -1,47 +1,45 @@
 //! The login handler. GET shows the form; POST checks name and password by httpd's authn providers, begins a session
 //! and leads back to the page that was wanted. The password is looked at once and kept nowhere.
 
+use super::address::{return_address, target};
 use super::attempt::Attempt;
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::{self, Level};
-use crate::ffi::http_protocol::{Form, discard_body, send};
-use crate::ffi::httpd::{Outcome, Request, Status};
+use crate::ffi::http_protocol::{Form, send};
+use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
-use crate::module::SessionCluster;
 use crate::module::answer;
+use crate::module::conf;
 use crate::module::doors::refusal;
-use crate::module::doors::rights::{self, Evaluated};
+use crate::module::doors::rights;
+use crate::module::log;
 use crate::module::pages::{self, LoginForm, Refused};
-use crate::module::visit::{Beginning, Known, Visit};
-use crate::session::csrf::{Reader, cross_site_post};
+use crate::module::posted::{self, Asked, Bounds};
+use crate::module::visit::{Known, Visit};
+use crate::session::csrf::Reader;
 use crate::session::form;
 use crate::session::payload::{Payload, Principal};
-use crate::session::redirect::ReturnTo;
-use crate::store::tombstone::Reason;
-use percent_encoding::percent_decode_str;
+use crate::session::rights::Evaluated;
+use crate::session::sign_in::Voucher;
 use serde_json::json;
-use std::borrow::Cow;
 use std::ffi::{CStr, CString};
-use std::sync::atomic::AtomicU64;
 use zeroize::Zeroizing;
 
-/// Bounds of a form: fields, and bytes of names and values in all.
-const FORM_FIELDS: usize = 16;
-const FORM_BYTES: usize = (16 << 10) + 3 * refusal::KEPT_BYTES;
+/// The form of a login holds what the visitor was sending before it, too.
+const FORM: Bounds = Bounds { fields: 16, bytes: (16 << 10) + 3 * refusal::KEPT_BYTES, optional: false };
 /// The longest user name, in bytes.
 const USER_BYTES: usize = 255;
 
-pub(crate) fn handle(r: Request<'_>) -> Outcome {
-    match r.method() {
-        "GET" | "HEAD" => show(r),
-        "POST" => log_in(r),
-        _ => pages::method_not_allowed(r),
+pub(super) fn handle(r: Request<'_>) -> Outcome {
+    let Some(visit) = Visit::of(r) else { return Outcome::Declined };
+    match posted::asked(r, FORM) {
+        Ok(Asked::Page) => show(visit),
+        Ok(Asked::Form(form)) => log_in(visit, &form),
+        Err(outcome) => outcome,
     }
 }
 
-fn show(r: Request<'_>) -> Outcome {
-    let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-    let known = visit.session(r, host);
+fn show(visit: Visit<'_>) -> Outcome {
+    let r = visit.request();
+    let known = visit.session();
     let (reason, signed_in) = match &known {
         Known::Absent(reason) => (*reason, None),
         Known::Found(session) => (None, session.payload().principal.as_ref()),
@@ -67,79 +65,62 @@ fn show(r: Request<'_>) -> Outcome {
     pages::login(r, &form)
 }
 
-fn log_in(r: Request<'_>) -> Outcome {
-    let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-    if is_cross_site(r) {
-        discard_body(r);
-        return Outcome::Answer(Status::FORBIDDEN);
+/// What the form of a login says, as far as it can be used.
+struct Credentials<'r> {
+    user: &'r str,
+    /// Wiped when the request ends.
+    password: &'r CStr,
+}
+
+impl<'r> Credentials<'r> {
+    fn of(r: Request<'r>, form: &'r Form) -> Option<Self> {
+        let user = clean(form, "httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()))?;
+        let password = CString::new(form.get("httpd_password")?).ok()?;
+        // Where a provider may keep it for the request, and wiped when that ends.
+        let password = r.pool().place(Zeroizing::new(password.into_bytes_with_nul()));
+        let password = CStr::from_bytes_with_nul(password).ok()?;
+        Some(Credentials { user, password })
     }
-    let form = match Form::read(r, FORM_FIELDS, FORM_BYTES) {
-        Ok(form) => form,
-        Err(status) => return Outcome::Answer(status),
-    };
-    let clean = |name: &str| form.get(name).filter(|text| !text.contains(char::is_control));
-    let (to, body) = (clean("httpd_location"), clean("httpd_body"));
-    let shown = to.filter(|to| target(r, Some(to)) == *to);
+}
+
+/// A field without control characters.
+fn clean<'f>(form: &'f Form, name: &str) -> Option<&'f str> {
+    form.get(name).filter(|text| !text.contains(char::is_control))
+}
+
+fn log_in(visit: Visit<'_>, form: &Form) -> Outcome {
+    let r = visit.request();
+    let (to, body) = (clean(form, "httpd_location"), clean(form, "httpd_body"));
     let again = |user: Option<&str>, refused: Refused| {
-        pages::login(r, &LoginForm { user, to: shown, body, refused: Some(refused), ..LoginForm::default() })
+        let to = to.filter(|to| target(r, Some(to)) == *to);
+        pages::login(r, &LoginForm { user, to, body, refused: Some(refused), ..LoginForm::default() })
     };
-    let user = clean("httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()));
-    let password = form.get("httpd_password").and_then(|password| CString::new(password).ok());
-    // Where a provider may keep it for the request, and wiped when that ends.
-    let password = password.map(|password| r.pool().place(Zeroizing::new(password.into_bytes_with_nul())));
-    let password = password.and_then(|bytes| CStr::from_bytes_with_nul(bytes).ok());
     let malformed = form.get("httpd_location") != to;
-    let Some((user, password)) = user.zip(password).filter(|_| !malformed) else {
+    let Some(credentials) = Credentials::of(r, form).filter(|_| !malformed) else {
         return again(None, Refused::Malformed);
     };
-    let attempt = match Attempt::take(r, host, user) {
-        Ok(attempt) => attempt,
-        Err(wait) => {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                let wait = wait.as_secs();
-                format!("SC0313: login of '{user}' was not looked at: too many have failed; {wait} s to wait")
-            });
-            r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
-            return again(Some(user), Refused::Throttled);
-        }
-    };
-    match check(r, user, password) {
-        Verdict::Granted => attempt.succeeded(),
-        Verdict::Failed => {
-            attempt.give_back();
-            return Outcome::Answer(Status::INTERNAL);
-        }
-        Verdict::Denied | Verdict::UnknownUser => {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                format!("SC0301: login of '{user}' was refused")
-            });
-            return again(Some(user), Refused::Password);
-        }
+    let typed = credentials.user;
+    match verify(visit, &credentials) {
+        Verified::Yes => {}
+        Verified::No(refused) => return again(Some(typed), refused),
+        Verified::NotAsked => return answer::misconfigured(),
     }
     // What the provider made of the name goes for all that follows: LDAP may know the user by another one.
-    let user = r.user().filter(|user| !user.is_empty() && !user.contains(char::is_control)).unwrap_or(user);
-    let rights = match rights::evaluate(r, &rights::of_login(r), true, host) {
+    let user = r.user().filter(|user| !user.is_empty() && !user.contains(char::is_control)).unwrap_or(typed);
+    let rights = match rights::evaluate(r, user, &rights::of_login(r), true, visit.now()) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
-            http_log::request::<SessionCluster>(r, Level::Info, || {
-                format!("SC0308: login of '{user}' was refused: 'login' is not granted")
-            });
             r.claim_user(None);
             return again(Some(user), Refused::NotAllowed);
         }
-        Evaluated::Failed(why) => {
-            answer::log_rights_failure(r, &why);
+        Evaluated::Failed(_) => {
             r.claim_user(None);
             return pages::try_again(r);
         }
     };
-    // Sessions that came with the request are ended, not continued: their ids may be known to others.
-    if let Err(error) = visit.end_all(r, host, Reason::Replaced) {
-        return answer::not_done(r, &error);
-    }
     let principal = Some(Principal { user: user.into(), means: rights::own_means(r), typed: None });
     let payload = Payload { principal, rights, ..Payload::default() };
-    if let Err(error) = visit.begin(r, host, &Beginning::Anew { payload: &payload, probation: false }) {
+    if let Err(error) = visit.sign_in(Voucher::Form, payload, None) {
         return answer::not_done(r, &error);
     }
     let next = target(r, to);
@@ -149,15 +130,52 @@ fn log_in(r: Request<'_>) -> Outcome {
     }
 }
 
+/// What came of looking at name and password.
+enum Verified {
+    Yes,
+    No(Refused),
+    /// Nobody could look at them.
+    NotAsked,
+}
+
+/// Looks at name and password, unless too many logins have failed already.
+fn verify(visit: Visit<'_>, credentials: &Credentials<'_>) -> Verified {
+    let (r, user) = (visit.request(), credentials.user);
+    let attempt = match Attempt::take(visit, user) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            log::THROTTLED.say(r, || {
+                let wait = wait.as_secs();
+                format!("login of '{user}' was not looked at: too many have failed; {wait} s to wait")
+            });
+            r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
+            return Verified::No(Refused::Throttled);
+        }
+    };
+    match check(r, credentials) {
+        Verdict::Granted => {
+            attempt.succeeded();
+            Verified::Yes
+        }
+        Verdict::Failed => {
+            attempt.give_back();
+            Verified::NotAsked
+        }
+        Verdict::Denied | Verdict::UnknownUser => {
+            log::WRONG_PASSWORD.say(r, || format!("login of '{user}' was refused"));
+            Verified::No(Refused::Password)
+        }
+    }
+}
+
 /// Asks the providers in turn, until one knows the user.
-fn check<'r>(r: Request<'r>, user: &str, password: &'r CStr) -> Verdict {
-    let dir = dir_config::<SessionCluster>(r);
-    let providers: &[AuthnProvider] = dir.authn.get().map_or(&[], |providers| providers);
-    let name = r.pool().c_string(user);
+fn check<'r>(r: Request<'r>, credentials: &Credentials<'r>) -> Verdict {
+    let providers: &[AuthnProvider] = conf::dir(r).authn.get().map_or(&[], |providers| providers);
+    let name = r.pool().c_string(credentials.user);
     // Providers and what they call expect to find the name there, as in a Basic login.
-    r.claim_user(Some(user));
+    r.claim_user(Some(credentials.user));
     for provider in providers {
-        match provider.check(r, name, password) {
+        match provider.check(r, name, credentials.password) {
             Verdict::UnknownUser => {}
             Verdict::Granted => return Verdict::Granted,
             verdict => {
@@ -168,42 +186,10 @@ fn check<'r>(r: Request<'r>, user: &str, password: &'r CStr) -> Verdict {
     }
     r.claim_user(None);
     if providers.is_empty() {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        answer::log_now_and_then(r, &LAST, Level::Error, || {
-            "SC0302: nothing checks passwords here: add 'SessionClusterAuthn file' (or ldap, dbd, dbm) to this location".into()
+        log::NO_AUTHN.say(r, || {
+            "nothing checks passwords here: add 'SessionClusterAuthn file' (or ldap, dbd, dbm) to this location".into()
         });
         return Verdict::Failed;
     }
     Verdict::UnknownUser
-}
-
-/// Whether a POST comes from another site's page, and so perhaps against its sender's will.
-pub(crate) fn is_cross_site(r: Request<'_>) -> bool {
-    let headers = r.headers_in();
-    cross_site_post(
-        headers.get_text(c"Sec-Fetch-Site"),
-        headers.get_text(c"Origin"),
-        headers.get_text(c"Host"),
-    )
-}
-
-/// Where to go next: `wanted` if that is allowed here, else the default.
-pub(crate) fn target(r: Request<'_>, wanted: Option<&str>) -> String {
-    let own;
-    let allowed = match dir_config::<SessionCluster>(r).return_to.get() {
-        Some(allowed) => allowed.as_ref(),
-        None => {
-            own = ReturnTo::default();
-            &own
-        }
-    };
-    wanted.and_then(|to| allowed.accept(to)).unwrap_or(allowed.default_target()).to_owned()
-}
-
-/// The return address in `?to=`; where the page stands in for another as its `ErrorDocument`, that page's address.
-pub(crate) fn return_address(r: Request<'_>) -> Option<Cow<'_, str>> {
-    match r.query().split('&').find_map(|pair| pair.strip_prefix("to=")) {
-        Some(to) => percent_decode_str(to).decode_utf8().ok(),
-        None => r.parent().map(|_| r.first().unparsed_uri().into()),
-    }
 }

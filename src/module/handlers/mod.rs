@@ -1,7 +1,8 @@
 //! The handlers that `SetHandler` can name.
 
+mod address;
 mod attempt;
-pub(crate) mod login;
+mod login;
 mod logout;
 mod mine;
 mod whoami;

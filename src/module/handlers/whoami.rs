@@ -13,8 +13,8 @@ pub(crate) fn handle(r: Request<'_>) -> Outcome {
     if !matches!(r.method(), "GET" | "HEAD") {
         return pages::method_not_allowed(r);
     }
-    let Some((visit, host)) = Visit::of(r) else { return Outcome::Declined };
-    let body = match visit.session(r, host) {
+    let Some(visit) = Visit::of(r) else { return Outcome::Declined };
+    let body = match visit.session() {
         Known::Found(session) => {
             let principal = session.payload().principal.as_ref();
             let means = principal.map(|p| &p.means);

@@ -2,10 +2,9 @@
 
 use crate::clock::uptime;
 use crate::ffi::hooks::StatusHook;
-use crate::ffi::http_config::server_config;
 use crate::ffi::http_protocol::write;
 use crate::ffi::httpd::Request;
-use crate::module::SessionCluster;
+use crate::module::conf;
 use crate::module::host::VirtualHost;
 use crate::store::l1::Stats;
 use crate::store::l2::{NodeWord, Unavailable};
@@ -18,7 +17,7 @@ pub(crate) struct Section;
 
 impl StatusHook for Section {
     fn write(r: Request<'_>, short: bool) {
-        let Some(host) = server_config::<SessionCluster>(r.server()).host.get() else { return };
+        let Some(host) = conf::server(r.server()).host.get() else { return };
         let mut rows = rows(&host.store().table().stats());
         let nodes = nodes(host);
         rows.extend(cluster_rows(host, &nodes));

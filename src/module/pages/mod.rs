@@ -1,19 +1,18 @@
 //! The pages that people see: short HTML that needs no script, loads nothing, and reads well on a phone and aloud. What
 //! they look like is in the HTML and CSS files beside this one, and in [`templates`].
 
-pub(crate) mod templates;
+mod templates;
+pub(crate) mod texts;
 
 use crate::clock::Timestamp;
-use crate::ffi::http_config::dir_config;
 use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::ffi::strings::http_date;
-use crate::module::SessionCluster;
+use crate::module::conf;
 use crate::session::ledger::Listed;
 use crate::store::tombstone::Reason;
 use minijinja::context;
 use minijinja::value::Value;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use templates::render;
 
 /// Seconds after which a client may try again what the store could not do.
@@ -193,18 +192,11 @@ fn explain(reason: Reason) -> &'static str {
 /// Where a form is posted to, if not to where the browser thinks it is: a page may stand in for another, as its
 /// `ErrorDocument`.
 fn action(r: Request<'_>) -> Option<String> {
-    r.parent().map(|_| encoded_path(r))
-}
-
-/// The path that `r` goes to, as an address.
-pub(crate) fn encoded_path(r: Request<'_>) -> String {
-    const PLAIN: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    utf8_percent_encode(r.path(), PLAIN).to_string()
+    r.parent().map(|_| r.encoded_path())
 }
 
 fn send_page(r: Request<'_>, status: Option<Status>, page: &str, title: &str, more: Value) -> Outcome {
-    let texts: Option<Value> = dir_config::<SessionCluster>(r)
+    let texts: Option<Value> = conf::dir(r)
         .texts
         .get()
         .map(|texts| Value::from_pairs(texts.iter().map(|(name, text)| (name.clone(), text.clone()))));

@@ -1,74 +1,15 @@
 //! How pages become HTML: the templates that the module brings along, the administrator's own, and the texts in both.
 
-use crate::ffi::http_config::dir_config;
-use crate::ffi::http_log::Level;
+use super::texts::default_text;
 use crate::ffi::http_request::Lookup;
 use crate::ffi::httpd::Request;
-use crate::module::SessionCluster;
-use crate::module::answer;
+use crate::module::conf;
+use crate::module::log;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, State};
 use once_cell::sync::Lazy;
 use std::fs::File;
 use std::io::Read;
-use std::sync::atomic::AtomicU64;
-
-/// Every text of the pages, by name, in English. `SessionClusterText`, or a template that sets `texts`, replaces them.
-pub(crate) const TEXTS: &[(&str, &str)] = &[
-    ("language", "en"),
-    ("sign_in", "Sign in"),
-    ("user_name", "User name"),
-    ("password", "Password"),
-    ("wrong", "The name or the password is wrong."),
-    ("not_allowed", "This account cannot sign in here."),
-    ("throttled", "Too many attempts. Please wait a while, then try again."),
-    ("signed_in_as", "You are signed in as"),
-    ("ended_logout", "You signed out."),
-    ("ended_idle", "You were signed out because you were away for a while."),
-    ("ended_lifetime", "You were signed out because you signed in long ago."),
-    ("ended_admin", "You were signed out by the administrator."),
-    ("ended_all", "All of these sessions were ended, by you or by the administrator."),
-    ("ended_other", "Please sign in again."),
-    ("go_on", "Go on"),
-    ("resume", "Signed in"),
-    ("resume_text", "What you were sending was kept. Go on to send it now."),
-    ("logout", "Sign out?"),
-    ("sign_out", "Sign out"),
-    ("sign_out_everywhere", "Sign out on all devices"),
-    ("signed_out", "Signed out"),
-    ("signed_out_text", "Your session here has ended."),
-    ("try_again", "One moment"),
-    (
-        "try_again_text",
-        "This could not be done just now. Nothing has changed. Please try again in a few seconds.",
-    ),
-    ("mine", "Your sessions"),
-    ("mine_unknown", "Unknown browser"),
-    ("mine_this", "(this one)"),
-    ("mine_from", "From"),
-    ("mine_began", "Signed in"),
-    ("mine_seen", "Last seen"),
-    ("mine_end", "Sign out there"),
-    (
-        "mine_more",
-        "You signed in often of late: there may be sessions that are not shown. The button below ends them too.",
-    ),
-    ("mine_end_others", "Sign out all others"),
-    ("mine_ended", "That session was ended."),
-    ("mine_others_ended", "All other sessions were ended."),
-    ("admin", "Sessions"),
-    ("admin_what", "What"),
-    ("admin_end", "end"),
-    ("admin_refresh", "evaluate rights anew"),
-    ("admin_whose", "Whose"),
-    ("admin_user", "a user's"),
-    ("admin_group", "a group's"),
-    ("admin_realm", "all of this site"),
-    ("admin_all", "all of the cluster"),
-    ("admin_name", "Name of user or group"),
-    ("admin_do", "Do it"),
-    ("admin_wrong", "Choose what to do and whose sessions, and give the name."),
-];
 
 /// The largest template of an administrator, in bytes.
 const MAX_TEMPLATE: u64 = 256 << 10;
@@ -95,25 +36,17 @@ fn text(state: &State<'_, '_>, name: &str) -> Value {
     own.filter(|text| !text.is_undefined()).unwrap_or_else(|| default_text(name).into())
 }
 
-/// The English text of that name; empty if there is none.
-fn default_text(name: &str) -> &'static str {
-    TEXTS.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
-}
-
 /// A page made of `context`: by the administrator's template if there is one and it can be used. Returns also whether it
 /// is theirs.
 pub(crate) fn render(r: Request<'_>, context: &Value) -> (String, bool) {
-    if let Some(address) = dir_config::<SessionCluster>(r).template.get() {
+    if let Some(address) = conf::dir(r).template.get() {
         let own = source(r, address).and_then(|source| {
             TEMPLATES.render_named_str("template", &source, context).map_err(|e| format!("{e:#}"))
         });
         match own {
             Ok(page) => return (page, true),
             Err(complaint) => {
-                static LAST: AtomicU64 = AtomicU64::new(0);
-                answer::log_now_and_then(r, &LAST, Level::Error, || {
-                    format!("SC0312: the template {address} is not used: {complaint}")
-                });
+                log::BAD_TEMPLATE.say(r, || format!("the template {address} is not used: {complaint}"));
             }
         }
     }
@@ -133,6 +66,7 @@ fn source(r: Request<'_>, address: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::texts::TEXTS;
     use super::*;
     use minijinja::context;
 

@@ -4,16 +4,16 @@ use super::table::{self, MUTEX};
 use super::{caches, cluster, secret, stores, watcher};
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks;
-use crate::ffi::http_config::{Setting, server_config};
-use crate::ffi::http_log::{self, Level};
+use crate::ffi::http_config::Setting;
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_session;
 use crate::ffi::util_mutex::GlobalMutex;
-use crate::module::SessionCluster;
-use crate::module::conf::names::{self, Kind};
+use crate::module::conf;
+use crate::module::conf::names::{self, Right};
 use crate::module::conf::settings::ServerConfig;
 use crate::module::doors::provider::Provider;
 use crate::module::host::{Shared, VirtualHost};
+use crate::module::log;
 use crate::session::policy::Policy;
 use std::sync::Arc;
 
@@ -28,31 +28,31 @@ impl hooks::Lifecycle for Lifecycle {
     }
 
     fn check_config(main: Server<'_>) -> Result<(), String> {
-        main.all().try_for_each(|server| check(server, server_config::<SessionCluster>(server)))?;
-        if let Some(words) = server_config::<SessionCluster>(main).cluster.store.get() {
+        main.all().try_for_each(|server| check(server, conf::server(server)))?;
+        if let Some(words) = conf::server(main).cluster.store.get() {
             stores::check_modules(main, words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
         }
         check_names(main)
     }
 
     fn post_config(main: Server<'_>) -> Result<(), String> {
-        let in_use = |server: &Server<'_>| server_config::<SessionCluster>(*server).in_use;
-        let spec = server_config::<SessionCluster>(main).table.get();
-        let clustered = server_config::<SessionCluster>(main).cluster.store.get().is_some();
+        let in_use = |server: &Server<'_>| conf::server(*server).in_use;
+        let spec = conf::server(main).table.get();
+        let clustered = conf::server(main).cluster.store.get().is_some();
         if spec.is_none() && !clustered && !main.all().any(|server| in_use(&server)) {
             return Ok(());
         }
         let (table, before) = table::open_table(main, &spec.cloned().unwrap_or_default())?;
         let hosts: Vec<_> = main
             .all()
-            .map(|server| (server, server_config::<SessionCluster>(server)))
+            .map(|server| (server, conf::server(server)))
             .filter(|(_, config)| config.in_use || spec.is_some() || clustered)
             .collect();
-        let cluster = cluster::open(main, &server_config::<SessionCluster>(main).cluster, &hosts)?;
+        let cluster = cluster::open(main, &conf::server(main).cluster, &hosts)?;
         let store = Arc::new(table::behind(table, before, cluster));
         let throttle = Arc::new(table::open_throttle(main)?);
-        let ledger = secret::ledger(server_config::<SessionCluster>(main))?;
-        let patience = server_config::<SessionCluster>(main).cluster.timeout();
+        let ledger = secret::ledger(conf::server(main))?;
+        let patience = conf::server(main).cluster.timeout();
         let shared = Shared { store, throttle, ledger, patience };
         for (server, config) in hosts {
             config
@@ -67,15 +67,15 @@ impl hooks::Lifecycle for Lifecycle {
     }
 
     fn child_init(main: Server<'_>, pchild: Pool<'_>) {
-        let Some(host) = server_config::<SessionCluster>(main).host.get() else { return };
+        let Some(host) = conf::server(main).host.get() else { return };
         if let Err(e) = host.store().table().write_lock().mutex().child_init(pchild) {
-            http_log::server::<SessionCluster>(main, Level::Error, || {
-                format!("SC0116: this child cannot use the mutex, logins here will fail: {e}")
+            log::NO_MUTEX.say_of_server(main, || {
+                format!("this child cannot use the mutex, logins here will fail: {e}")
             });
         }
         if let Err(e) = caches::child_init(pchild) {
-            http_log::server::<SessionCluster>(main, Level::Error, || {
-                format!("SC0127: this child cannot use the mutex of the cache that is the store: {e}")
+            log::NO_CACHE_MUTEX.say_of_server(main, || {
+                format!("this child cannot use the mutex of the cache that is the store: {e}")
             });
         }
         watcher::start(main, pchild, host.store());
@@ -86,16 +86,16 @@ impl hooks::Lifecycle for Lifecycle {
 /// no telling.
 fn check_names(main: Server<'_>) -> Result<(), String> {
     let missing = names::missing();
-    let config = server_config::<SessionCluster>(main);
-    let from_elsewhere = config.cluster.store.get().is_some()
-        || main.all().any(|server| server_config::<SessionCluster>(server).heeds_backend);
+    let config = conf::server(main);
+    let from_elsewhere =
+        config.cluster.store.get().is_some() || main.all().any(|server| conf::server(server).heeds_backend);
     let (kind, name) = match missing {
         Some(missing) if !from_elsewhere => missing,
         _ => return Ok(()),
     };
     let (what, directive) = match kind {
-        Kind::Grant => ("grant", "SessionClusterGrant"),
-        Kind::Attribute => ("attribute", "SessionClusterAttribute"),
+        Right::Grant => ("grant", "SessionClusterGrant"),
+        Right::Attribute => ("attribute", "SessionClusterAttribute"),
     };
     Err(format!(
         "SC0124: the {what} '{name}' is asked for and nothing gives it: add '{directive} {name} ...' to the login, or \

@@ -2,13 +2,12 @@
 
 use super::table_file;
 use crate::clock::{Clock, SystemClock, uptime};
-use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
 use crate::ffi::util_mutex::GlobalMutex;
-use crate::module::SessionCluster;
 use crate::module::conf::settings::TableSpec;
 use crate::module::host::{HostLock, HostStore, HostTable};
+use crate::module::log;
 use crate::store::l1::{Geometry, Table};
 use crate::store::throttle::Throttle;
 use crate::store::tiers::{Cluster, Store};
@@ -47,8 +46,8 @@ pub(crate) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<(HostTa
     let origin = origin(spec);
     if let Some(kept) = shared_memory::retained().map_err(|e| format!("SC0101: {e}"))? {
         if kept.origin != origin {
-            http_log::server::<SessionCluster>(server, Level::Warning, || {
-                "SC0102: SessionClusterTable was changed: this takes effect when httpd is stopped and started; \
+            log::TABLE_STAYS.say_of_server(server, || {
+                "SessionClusterTable was changed: this takes effect when httpd is stopped and started; \
                  until then the table stays as it was, so that nobody is logged out"
                     .into()
             });

@@ -2,10 +2,9 @@
 //! as long as any process of the server lives.
 
 use crate::clock::{Clock, SystemClock};
-use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
-use crate::module::SessionCluster;
+use crate::module::log;
 use crate::store::l1::{AttachError, Geometry, ProcessLock, Recovery, Table, TableError};
 use crate::sync::{AtomicU64, Ordering};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -38,7 +37,6 @@ pub(super) fn open(
         return Err(not_a_table());
     }
     let old = map(path, file, whole_words)?;
-    let log = |level, text: String| http_log::server::<SessionCluster>(server, level, || text);
     match Table::recover(old, ProcessLock::new()) {
         Ok((table, recovery)) => {
             report(server, path, recovery);
@@ -48,14 +46,14 @@ pub(super) fn open(
             let (words, new) =
                 replace_file(path, geometry, |new| new.import_from(&table, SystemClock.now()))?;
             let stats = new.stats();
-            let level = if stats.evicted_live == 0 { Level::Notice } else { Level::Warning };
-            log(
-                level,
-                format!(
-                    "SC0109: {path} has now {bytes} bytes; {} sessions were carried over, {} found no room",
-                    stats.live, stats.evicted_live
-                ),
-            );
+            log::TABLE_CARRIED_OVER.say_of_server(server, || {
+                format!("{path} has now {bytes} bytes; {} sessions were carried over", stats.live)
+            });
+            if stats.evicted_live > 0 {
+                log::TABLE_TOO_SMALL.say_of_server(server, || {
+                    format!("{path}: {} sessions found no room", stats.evicted_live)
+                });
+            }
             Ok(words)
         }
         Err(AttachError::Lock(e)) => Err(format!("SC0108: {path}: {e}")),
@@ -64,7 +62,8 @@ pub(super) fn open(
         }
         Err(AttachError::NotATable) => Err(not_a_table()),
         Err(e) => {
-            log(Level::Warning, format!("SC0111: {path}: {e}; its sessions are lost and it begins anew"));
+            log::TABLE_LOST
+                .say_of_server(server, || format!("{path}: {e}; its sessions are lost and it begins anew"));
             replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words)
         }
     }
@@ -82,10 +81,11 @@ fn is_blank(words: &[AtomicU64]) -> bool {
 
 fn report(server: Server<'_>, path: &str, recovery: Recovery) {
     let Recovery { kept, tombstones, dropped } = recovery;
-    let (level, code) = if dropped == 0 { (Level::Info, "SC0112") } else { (Level::Warning, "SC0113") };
-    http_log::server::<SessionCluster>(server, level, || {
-        format!("{code}: {path}: {} sessions recovered, {dropped} damaged ones dropped", kept - tombstones)
-    });
+    log::TABLE_RECOVERED
+        .say_of_server(server, || format!("{path}: {} sessions recovered", kept - tombstones));
+    if dropped > 0 {
+        log::TABLE_DAMAGED.say_of_server(server, || format!("{path}: {dropped} damaged records dropped"));
+    }
 }
 
 /// Puts a new table in the place of the one at `path`: made beside it, filled by `fill`, written to the disk, and only

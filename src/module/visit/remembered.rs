@@ -1,6 +1,6 @@
 //! The session that a connection's last request had.
 
-use super::VirtualHost;
+use crate::module::host::VirtualHost;
 use crate::session::id::SessionId;
 use crate::session::realm::Realm;
 use crate::session::sessions::Session;

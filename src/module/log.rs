@@ -1,0 +1,158 @@
+//! The error log: every message that a request or a running server can write, with its code, its level, and how often it may
+//! be said. Each has a slot of its own, so that no fault hides another. What stops a server from starting is returned as an
+//! error instead, by what finds it. `docs/operations.md` says what each message means.
+
+use super::SessionCluster;
+use super::host::HostTable;
+use crate::ffi::http_log::{self, Level};
+use crate::ffi::httpd::{Request, Server};
+use crate::session::sessions::{Begun, SessionError};
+use crate::store::l1::TableError;
+use crate::store::tiers::StoreError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A message that is said at most once in so many seconds by a process: a fault must not fill the disk as well.
+const QUIET_SECONDS: u64 = 10;
+
+/// A message of the error log.
+pub(crate) struct Message {
+    code: &'static str,
+    level: Level,
+    /// When it was last said, s since 1970; `None` for one that is said each time.
+    last: Option<AtomicU64>,
+}
+
+impl Message {
+    /// One that is said each time.
+    const fn each(code: &'static str, level: Level) -> Self {
+        Message { code, level, last: None }
+    }
+
+    /// One that many requests may have to say, and one of them says.
+    const fn rarely(code: &'static str, level: Level) -> Self {
+        Message { code, level, last: Some(AtomicU64::new(0)) }
+    }
+
+    /// Says it of a request.
+    #[track_caller]
+    pub(crate) fn say(&self, r: Request<'_>, text: impl FnOnce() -> String) {
+        if self.is_due(r.time_ms() / 1000) {
+            http_log::request::<SessionCluster>(r, self.level, || format!("{}: {}", self.code, text()));
+        }
+    }
+
+    /// Says it of a server.
+    #[track_caller]
+    pub(crate) fn say_of_server(&self, server: Server<'_>, text: impl FnOnce() -> String) {
+        http_log::server::<SessionCluster>(server, self.level, || format!("{}: {}", self.code, text()));
+    }
+
+    fn is_due(&self, now: u64) -> bool {
+        let Some(last) = &self.last else { return true };
+        let before = last.load(Ordering::Relaxed);
+        now.saturating_sub(before) >= QUIET_SECONDS
+            && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+// A server that starts, or runs.
+pub(crate) static TABLE_STAYS: Message = Message::each("SC0102", Level::Warning);
+pub(crate) static TABLE_CARRIED_OVER: Message = Message::each("SC0109", Level::Notice);
+pub(crate) static TABLE_LOST: Message = Message::each("SC0111", Level::Warning);
+pub(crate) static TABLE_RECOVERED: Message = Message::each("SC0112", Level::Info);
+pub(crate) static TABLE_DAMAGED: Message = Message::each("SC0113", Level::Warning);
+pub(crate) static TABLE_TOO_SMALL: Message = Message::each("SC0119", Level::Warning);
+pub(crate) static NO_MUTEX: Message = Message::each("SC0116", Level::Error);
+pub(crate) static SLOW_DIRECTORY: Message = Message::each("SC0125", Level::Warning);
+pub(crate) static STORE_WITHOUT_LOG: Message = Message::each("SC0126", Level::Notice);
+pub(crate) static NO_CACHE_MUTEX: Message = Message::each("SC0127", Level::Error);
+pub(crate) static STORE_LOST: Message = Message::each("SC0401", Level::Error);
+pub(crate) static STORE_REGAINED: Message = Message::each("SC0402", Level::Notice);
+pub(crate) static NO_WATCHER: Message = Message::each("SC0403", Level::Error);
+pub(crate) static OTHER_STORE: Message = Message::each("SC0404", Level::Warning);
+
+// A session that could not be looked up, begun or ended.
+static TOO_LARGE: Message = Message::rarely("SC0201", Level::Error);
+static TABLE_FULL: Message = Message::rarely("SC0202", Level::Error);
+static LOCK_HELD: Message = Message::rarely("SC0203", Level::Error);
+static FAILED: Message = Message::rarely("SC0204", Level::Error);
+static EVICTING: Message = Message::rarely("SC0205", Level::Warning);
+static STORE_AWAY: Message = Message::rarely("SC0206", Level::Error);
+
+// Doors and what stands in their way.
+pub(crate) static LOGIN_BEHIND_DOOR: Message = Message::each("SC0210", Level::Info);
+pub(crate) static OTHER_LOGIN: Message = Message::each("SC0211", Level::Info);
+
+// Logins, rights, applications and administrators.
+pub(crate) static WRONG_PASSWORD: Message = Message::each("SC0301", Level::Info);
+pub(crate) static NO_AUTHN: Message = Message::rarely("SC0302", Level::Error);
+pub(crate) static OPEN_ADMIN: Message = Message::each("SC0303", Level::Info);
+pub(crate) static ADMINISTERED: Message = Message::each("SC0304", Level::Notice);
+pub(crate) static ATTRIBUTE_TOO_LONG: Message = Message::each("SC0305", Level::Warning);
+pub(crate) static RIGHTS_UNKNOWN: Message = Message::rarely("SC0306", Level::Error);
+pub(crate) static LOGIN_MOVED: Message = Message::rarely("SC0307", Level::Warning);
+pub(crate) static NOT_GRANTED: Message = Message::each("SC0308", Level::Notice);
+pub(crate) static APPLICATION_LOGIN: Message = Message::each("SC0309", Level::Info);
+pub(crate) static BAD_ORDER: Message = Message::rarely("SC0310", Level::Warning);
+pub(crate) static UNCLEAN_EXPORT: Message = Message::rarely("SC0311", Level::Warning);
+pub(crate) static BAD_TEMPLATE: Message = Message::rarely("SC0312", Level::Error);
+pub(crate) static THROTTLED: Message = Message::each("SC0313", Level::Info);
+pub(crate) static NO_LIST: Message = Message::rarely("SC0314", Level::Error);
+pub(crate) static OPEN_LIST: Message = Message::each("SC0315", Level::Info);
+pub(crate) static TOO_MANY_HEADERS: Message = Message::each("SC0316", Level::Warning);
+
+/// Says what failed and what to do about it.
+pub(crate) fn failure(r: Request<'_>, error: &SessionError) {
+    let (message, advice) = match error {
+        // Two requests of one browser at a time are no fault.
+        SessionError::Superseded => return,
+        SessionError::Store(StoreError::Table(TableError::TooLarge { .. })) => {
+            (&TOO_LARGE, "keep less in the session, or raise record= in SessionClusterTable")
+        }
+        SessionError::Store(StoreError::Table(TableError::Full)) => {
+            (&TABLE_FULL, "raise the size in SessionClusterTable")
+        }
+        SessionError::Store(StoreError::Table(TableError::Lock(_))) => {
+            (&LOCK_HELD, "a process of this server may be stopped: look for one in state T")
+        }
+        SessionError::Store(StoreError::Unavailable(_)) => {
+            (&STORE_AWAY, "the visitor was asked to try again; look at the store")
+        }
+        _ => (&FAILED, "if this stays, stop and start httpd"),
+    };
+    message.say(r, || format!("{error}: {advice}"));
+}
+
+/// Says so when a begin had to evict a live session, and what size would do.
+pub(crate) fn evictions(r: Request<'_>, table: &HostTable, begun: &Begun) {
+    if begun.evicted_live == 0 {
+        return;
+    }
+    EVICTING.say(r, || {
+        let stats = table.stats();
+        let wanted = stats.live.saturating_add(stats.evicted_live);
+        let bytes = u128::from(stats.bytes_total) * u128::from(wanted) / u128::from(stats.live.max(1));
+        let megabytes = (bytes >> 20) + 1;
+        format!(
+            "the table is too small: {} live sessions were evicted so far; {} live now; \
+             SessionClusterTable {megabytes}M would have held them all",
+            stats.evicted_live, stats.live
+        )
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_said_once_in_a_while_and_no_fault_hides_another() {
+        let (one, other) = (Message::rarely("SC1", Level::Error), Message::rarely("SC2", Level::Error));
+        assert!(one.is_due(1_000));
+        assert!(!one.is_due(1_009));
+        assert!(other.is_due(1_009), "it has a slot of its own");
+        assert!(one.is_due(1_010));
+        let each = Message::each("SC3", Level::Error);
+        assert!(each.is_due(1_000) && each.is_due(1_000));
+    }
+}

@@ -1,0 +1,72 @@
+//! The session of a visit, and the other sessions of its user.
+
+use super::state::{Known, Visit};
+use crate::clock::Timestamp;
+use crate::ffi::http_config::kept_with_connection;
+use crate::module::SessionCluster;
+use crate::session::ledger::{LedgerSecret, Listed};
+use crate::session::sessions::{Resumed, Session, SessionError};
+use std::sync::Arc;
+
+impl Visit<'_> {
+    /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
+    pub(crate) fn session(self) -> Known {
+        if let Some(known) = &*self.state.known.borrow() {
+            return known.clone();
+        }
+        let known = self.look_up();
+        *self.state.known.borrow_mut() = Some(known.clone());
+        known
+    }
+
+    fn look_up(self) -> Known {
+        let now = self.host.store().now(|| Timestamp::from_millis(self.r.first().time_ms()));
+        let sessions = self.sessions();
+        if let Some(session) = &self.state.remembered
+            && let Some(seen) = sessions.resumes_unchanged(session, now)
+        {
+            self.state.notes.see(seen);
+            return Known::Found(Arc::clone(session));
+        }
+        let mut known = Known::Absent(None);
+        for id in &self.state.ids {
+            match sessions.resume(id, now) {
+                Ok(Resumed::Found { session, seen }) => {
+                    self.state.notes.see(seen);
+                    if self.state.ids.len() == 1 {
+                        kept_with_connection::<SessionCluster>(self.r).remember(self.host, &session);
+                    }
+                    return Known::Found(session);
+                }
+                Ok(Resumed::Absent(reason)) => {
+                    if let Known::Absent(None) = known {
+                        known = Known::Absent(reason);
+                    }
+                }
+                Err(error) => known = Known::Unavailable(Arc::new(error)),
+            }
+        }
+        known
+    }
+
+    /// The session, if it was looked up in this visit and lives.
+    pub(crate) fn known_session(self) -> Option<Arc<Session>> {
+        match &*self.state.known.borrow() {
+            Some(Known::Found(session)) => Some(Arc::clone(session)),
+            _ => None,
+        }
+    }
+
+    /// Whether the one who vouched for the user of a session has to be asked again. When nobody can tell: not now.
+    pub(crate) fn is_stale(self, session: &Session) -> bool {
+        self.sessions().is_stale(session).unwrap_or(false)
+    }
+
+    /// The user's sessions, as the list of logins has them, and whether there may be others.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub(crate) fn list(self, list: &LedgerSecret, user: &str) -> Result<(Vec<Listed>, bool), SessionError> {
+        self.sessions().list(list, user, self.now())
+    }
+}

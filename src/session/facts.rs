@@ -1,0 +1,24 @@
+//! What a session answers to by name: its facts, and its attributes.
+
+use super::sessions::Session;
+
+/// Names that every session answers to, and no attribute can have.
+pub const FACTS: [&str; 7] = ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
+
+/// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute. Instants are
+/// seconds since 1970.
+pub fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
+    let payload = session.payload();
+    let principal = payload.principal.as_ref();
+    let mut number = |seconds: u64| see(seconds.to_string().as_bytes());
+    match name {
+        "auth-time" => number(payload.auth_time / 1000),
+        "created" => number(session.created().as_secs()),
+        "expires" => number(session.deadline().as_secs()),
+        "user" => principal.into_iter().for_each(|p| see(p.user.as_bytes())),
+        "auth-type" => principal.into_iter().for_each(|p| see(p.means.auth_type.as_bytes())),
+        "grants" => payload.rights.grants.iter().for_each(|grant| see(grant.as_bytes())),
+        "log-id" => see(session.log_id().as_ref()),
+        name => payload.rights.values(name).iter().for_each(|value| see(value)),
+    }
+}
