@@ -30,4 +30,5 @@ pub mod module;
 pub static mut session_cluster_module: ffi::sys::module = ffi::http_config::record::<module::SessionCluster>(
     c"mod_session_cluster.c",
     module::conf::directives::COMMANDS.as_ptr(),
+    ffi::hooks::register::<module::SessionCluster>,
 );

@@ -69,14 +69,29 @@ pub trait StatusHook {
     fn write(r: Request<'_>, short: bool);
 }
 
-/// Registers hooks of `M`; handed to [`Module::register`].
+/// A module that has hooks.
+pub trait Hooked: Module {
+    /// Registers them.
+    fn register(hooks: &Hooks<'_, Self>);
+}
+
+/// Has `M` register its hooks; for its module record.
+///
+/// # Safety
+/// For httpd to call, with the pool of the configuration.
+pub unsafe extern "C" fn register<M: Hooked>(pool: *mut sys::apr_pool_t) {
+    // SAFETY: httpd passes the pool of the configuration.
+    let pool = unsafe { Pool::from_raw(pool) };
+    guard::quietly((), || {
+        guard::note_panics();
+        M::register(&Hooks(pool, PhantomData));
+    });
+}
+
+/// Registers hooks of `M`; handed to [`Hooked::register`].
 pub struct Hooks<'p, M>(Pool<'p>, PhantomData<M>);
 
 impl<'p, M: Module> Hooks<'p, M> {
-    pub(super) fn new(pool: Pool<'p>) -> Self {
-        Hooks(pool, PhantomData)
-    }
-
     /// Registers all of a server's life.
     pub fn lifecycle<L: Lifecycle>(&self) {
         let (no, order) = (ptr::null(), Order::Middle.raw());
@@ -186,7 +201,7 @@ unsafe extern "C" fn request<M: Module, H: RequestHook>(r: *mut sys::request_rec
     let r = unsafe { Request::from_raw(r) };
     guard::run(|| H::run(r))
         .unwrap_or_else(|panic| {
-            http_log::request::<M>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+            http_log::panicked::<M>(r, &panic);
             Outcome::Answer(Status::INTERNAL)
         })
         .raw()
@@ -197,7 +212,7 @@ unsafe extern "C" fn status<M: Module, H: StatusHook>(r: *mut sys::request_rec, 
     let r = unsafe { Request::from_raw(r) };
     let short = flags & sys::AP_STATUS_SHORT as c_int != 0;
     if let Err(panic) = guard::run(|| H::write(r, short)) {
-        http_log::request::<M>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+        http_log::panicked::<M>(r, &panic);
     }
     sys::OK as c_int
 }
@@ -263,7 +278,7 @@ unsafe extern "C" fn child_init<M: Module, L: Lifecycle>(
     // SAFETY: httpd passes the main server.
     let s = unsafe { Server::from_raw(s) };
     if let Err(panic) = guard::run(|| L::child_init(s, pchild)) {
-        http_log::server::<M>(s, http_log::Level::Error, || format!("SC0500: {panic}"));
+        http_log::panicked_in_server::<M>(s, &panic);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::apr_pools::Pool;
 use super::httpd::{Request, Server};
-use super::{guard, hooks::Hooks, strings, sys};
+use super::{guard, strings, sys};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::ptr;
 use std::time::Duration;
@@ -34,8 +34,6 @@ pub trait Module: Sized + 'static {
 
     /// The exported record of this module.
     fn record() -> *mut sys::module;
-    /// Registers the module's hooks.
-    fn register(hooks: &Hooks<'_, Self>);
 }
 
 /// A setting that a directive may have made.
@@ -69,14 +67,14 @@ impl<T> Setting<T> {
     }
 }
 
-/// Where a directive may stand.
+/// Where a directive may stand; httpd calls it its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum Context {
     /// Once for the whole server, outside of virtual hosts and sections.
     Global,
     /// In the main server or a virtual host, outside of sections.
     VirtualHost,
-    /// As [`Scope::VirtualHost`], and in `<Directory>`, `<Location>` and `<Files>`.
+    /// As [`Context::VirtualHost`], and in `<Directory>`, `<Location>` and `<Files>`.
     Directory,
 }
 
@@ -85,7 +83,7 @@ pub struct Directive<M: Module> {
     /// Name as written in httpd.conf.
     pub name: &'static CStr,
     /// Where it may stand.
-    pub scope: Scope,
+    pub context: Context,
     /// The fewest and the most arguments.
     pub arity: (usize, usize),
     /// One line: arguments and meaning. Shown by `httpd -L` and in error messages.
@@ -215,9 +213,9 @@ impl<const N: usize> Commands<N> {
                 name: directive.name.as_ptr(),
                 func: sys::cmd_func { take_argv: Some(set_directive::<M>) },
                 cmd_data: ptr::from_ref(directive).cast_mut().cast(),
-                req_override: match directive.scope {
-                    Scope::Global | Scope::VirtualHost => sys::RSRC_CONF,
-                    Scope::Directory => sys::RSRC_CONF | sys::ACCESS_CONF,
+                req_override: match directive.context {
+                    Context::Global | Context::VirtualHost => sys::RSRC_CONF,
+                    Context::Directory => sys::RSRC_CONF | sys::ACCESS_CONF,
                 } as c_int,
                 args_how: sys::TAKE_ARGV,
                 errmsg: directive.help.as_ptr(),
@@ -234,9 +232,16 @@ impl<const N: usize> Commands<N> {
     }
 }
 
+/// What httpd calls for a module to register its hooks.
+pub type RegisterHooks = unsafe extern "C" fn(*mut sys::apr_pool_t);
+
 /// The module record of `M`. `name` ends in `.c`, as httpd's own do.
 #[must_use]
-pub const fn record<M: Module>(name: &'static CStr, commands: *const sys::command_rec) -> sys::module {
+pub const fn record<M: Module>(
+    name: &'static CStr,
+    commands: *const sys::command_rec,
+    register: RegisterHooks,
+) -> sys::module {
     sys::module {
         version: sys::MODULE_MAGIC_NUMBER_MAJOR as c_int,
         minor_version: sys::MODULE_MAGIC_NUMBER_MINOR as c_int,
@@ -251,7 +256,7 @@ pub const fn record<M: Module>(name: &'static CStr, commands: *const sys::comman
         create_server_config: Some(create_server::<M>),
         merge_server_config: Some(merge::<M::Server>),
         cmds: commands,
-        register_hooks: Some(register::<M>),
+        register_hooks: Some(register),
         flags: 0,
     }
 }
@@ -373,15 +378,6 @@ unsafe extern "C" fn merge<C: Config>(
     })
 }
 
-unsafe extern "C" fn register<M: Module>(pool: *mut sys::apr_pool_t) {
-    // SAFETY: httpd passes the pool of the configuration.
-    let pool = unsafe { Pool::from_raw(pool) };
-    guard::quietly((), || {
-        guard::note_panics();
-        M::register(&Hooks::new(pool));
-    });
-}
-
 /// Every directive's C function: checks place and arity, collects the arguments and calls the directive's own.
 /// Returns null, or what is wrong, which httpd reports with file and line.
 unsafe extern "C" fn set_directive<M: Module>(
@@ -413,7 +409,7 @@ unsafe extern "C" fn set_directive<M: Module>(
     let server = unsafe { &mut *server.cast::<M::Server>() };
 
     let result = guard::run(|| {
-        if directive.scope == Scope::Global {
+        if directive.context == Context::Global {
             // SAFETY: httpd passes a live cmd_parms.
             let complaint = unsafe { sys::ap_check_cmd_context(cmd, sys::GLOBAL_ONLY) };
             // SAFETY: null or a C string in the configuration's pool.

@@ -50,6 +50,16 @@ pub fn request<M: Module>(r: Request<'_>, level: Level, text: impl FnOnce() -> S
     unsafe { sys::ap_log_rerror_(FILE, line, index, level, 0, r.as_raw(), format, text.as_ptr()) };
 }
 
+/// Logs a panic, which is a fault of ours and not the request's.
+pub(super) fn panicked<M: Module>(r: Request<'_>, panic: &str) {
+    request::<M>(r, Level::Error, || format!("SC0500: {panic}"));
+}
+
+/// As [`panicked`], where there is no request.
+pub(super) fn panicked_in_server<M: Module>(s: Server<'_>, panic: &str) {
+    server::<M>(s, Level::Error, || format!("SC0500: {panic}"));
+}
+
 /// Logs an error before there is a server to log it for.
 pub(super) fn startup(text: &str) {
     let (level, text) = ((sys::APLOG_ERR | sys::APLOG_STARTUP) as c_int, strings::one_line(text));

@@ -162,7 +162,7 @@ fn keep_record(r: Request<'_>, entries: &[(String, Vec<u8>)]) -> *mut sys::sessi
 fn guarded<P: SessionProvider>(r: Request<'_>, body: impl FnOnce() -> Outcome) -> sys::apr_status_t {
     guard::run(body)
         .unwrap_or_else(|panic| {
-            http_log::request::<P::Module>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+            http_log::panicked::<P::Module>(r, &panic);
             Outcome::Answer(super::httpd::Status::INTERNAL)
         })
         .raw()

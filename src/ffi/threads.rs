@@ -83,7 +83,7 @@ pub fn spawn<M: Module>(
     let thread = start(name, move || {
         let main = main.server();
         if let Err(panic) = guard::run(|| body(main, &its)) {
-            http_log::server::<M>(main, http_log::Level::Error, || format!("SC0500: {panic}"));
+            http_log::panicked_in_server::<M>(main, &panic);
         }
         its.done.store(true, Ordering::Release);
     })?;

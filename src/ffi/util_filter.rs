@@ -50,7 +50,7 @@ unsafe extern "C" fn filter<M: Module, G: AnswerGate>(
     // SAFETY: the filter is live; what follows it stays in the chain.
     unsafe { sys::ap_remove_output_filter(f) };
     let outcome = guard::run(|| G::pass(r)).unwrap_or_else(|panic| {
-        http_log::request::<M>(r, http_log::Level::Error, || format!("SC0500: {panic}"));
+        http_log::panicked::<M>(r, &panic);
         Outcome::Answer(Status::INTERNAL)
     });
     if let Outcome::Answer(status) = outcome {

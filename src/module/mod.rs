@@ -16,7 +16,7 @@ mod pages;
 mod posted;
 mod visit;
 
-use crate::ffi::hooks::{Hooks, Order};
+use crate::ffi::hooks::{Hooked, Hooks, Order};
 use crate::ffi::http_config::Module;
 use crate::ffi::sys;
 use conf::settings::{DirConfig, ServerConfig};
@@ -37,7 +37,9 @@ impl Module for SessionCluster {
     fn record() -> *mut sys::module {
         &raw mut crate::session_cluster_module
     }
+}
 
+impl Hooked for SessionCluster {
     fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.

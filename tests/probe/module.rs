@@ -10,9 +10,9 @@
 mod protocol;
 
 use mod_session_cluster::ffi::apr_pools::Pool;
-use mod_session_cluster::ffi::hooks::{Hooks, Lifecycle, Order, RequestHook};
+use mod_session_cluster::ffi::hooks::{self, Hooked, Hooks, Lifecycle, Order, RequestHook};
 use mod_session_cluster::ffi::http_config::{
-    self, Args, Commands, Config, Directive, Module, Scope, server_config,
+    self, Args, Commands, Config, Context, Directive, Module, server_config,
 };
 use mod_session_cluster::ffi::http_protocol::{self, Form};
 use mod_session_cluster::ffi::httpd::{Outcome, Request, Server};
@@ -35,11 +35,11 @@ const MOST: usize = 64 << 20;
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static mut session_cluster_probe_module: sys::module =
-    http_config::record::<Probe>(c"mod_session_cluster_probe.c", COMMANDS.as_ptr());
+    http_config::record::<Probe>(c"mod_session_cluster_probe.c", COMMANDS.as_ptr(), hooks::register::<Probe>);
 
 static COMMANDS: Commands<2> = Commands::new::<Probe>(&[Directive {
     name: c"ProbeStore",
-    scope: Scope::Global,
+    context: Context::Global,
     arity: (1, 32),
     help: c"WORD... : the words of SessionClusterStore",
     set: |server, _, args: &Args<'_>| {
@@ -79,7 +79,9 @@ impl Module for Probe {
     fn record() -> *mut sys::module {
         &raw mut session_cluster_probe_module
     }
+}
 
+impl Hooked for Probe {
     fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<Life>();
         hooks.handler::<Handler>(Order::Middle);
