@@ -1,4 +1,5 @@
 //! For who runs the server: figures, and the power over everybody's sessions.
 
 pub(crate) mod admin;
+mod figures;
 pub(crate) mod mod_status;
