@@ -27,7 +27,8 @@ impl Expr {
         let text = args.pool().c_string(text);
         let flags = sys::AP_EXPR_FLAG_STRING_RESULT | sys::AP_EXPR_FLAG_DONT_VARY;
         let mut complaint = ptr::null();
-        // SAFETY: the directive's parameters and the text are live; without a function of its own, httpd's lookup counts.
+        // SAFETY: the directive's parameters and the text are live; without a function of its own, httpd's lookup
+        // counts.
         let raw = unsafe {
             sys::ap_expr_parse_cmd_mi(
                 args.as_raw(),
@@ -77,7 +78,7 @@ pub trait ExprFunction {
     /// The values for `arg`.
     ///
     /// # Errors
-    /// Why there is no telling; the expression then fails.
+    /// Why the value is not known; the expression then fails.
     fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String>;
 
     /// What stands between values where one text is wanted.

@@ -1,5 +1,5 @@
-//! httpd's object caches: providers that modules such as mod_socache_memcache register. A cache is made when the server starts,
-//! lives as long as its configuration, and is used by all processes and threads.
+//! httpd's object caches: providers that modules such as mod_socache_memcache register. A cache is made when the server
+//! starts, lives as long as its configuration, and is used by all processes and threads.
 
 use super::apr_pools::{OwnPool, Pool};
 use super::httpd::Server;
@@ -32,7 +32,8 @@ pub struct Hints {
 
 /// How long an operation waits for a cache that serves one process at a time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Nothing is larger: so much room is given for what is retrieved, and the system gives memory only for what is used of it.
+/// Nothing is larger: so much room is given for what is retrieved, and the system gives memory only for what is used of
+/// it.
 const LARGEST: usize = 2 << 20;
 /// memcached takes a longer time for a date, long gone. Less than its 30 days, for clocks that differ.
 const LONGEST_IN_MEMCACHED: Duration = Duration::from_secs(29 * 86_400);
@@ -59,8 +60,8 @@ struct Instance {
     raw: *mut sys::ap_socache_instance_t,
     /// How many there were before it.
     number: u64,
-    /// What the last operation that failed said, or 0. A client may then hold its server for dead, and say that nothing is
-    /// there, for some seconds.
+    /// What the last operation that failed said, or 0. A client may then hold its server for dead, and say that nothing
+    /// is there, for some seconds.
     failed: AtomicI32,
     /// Where it lives, if not in the configuration's pool: gone with it.
     _pool: Option<OwnPool>,
@@ -72,8 +73,8 @@ impl Instance {
     }
 }
 
-// SAFETY: what it points to is made to be used from all threads, or used by one at a time (see `ObjectCache`), and lives as long as
-// its pool.
+// SAFETY: what it points to is made to be used from all threads, or used by one at a time (see `ObjectCache`), and
+// lives as long as its pool.
 unsafe impl Send for Instance {}
 // SAFETY: as above.
 unsafe impl Sync for Instance {}
@@ -85,8 +86,8 @@ struct Recipe {
     hints: sys::ap_socache_hints,
 }
 
-// SAFETY: providers are made to be used from all threads at once, or say that they are not, and then `lock` is there. What
-// the pointers point to lives as long as the configuration, which outlives whoever serves by it.
+// SAFETY: providers are made to be used from all threads at once, or say that they are not, and then `lock` is there.
+// What the pointers point to lives as long as the configuration, which outlives every request.
 unsafe impl Send for ObjectCache {}
 // SAFETY: as above.
 unsafe impl Sync for ObjectCache {}
@@ -109,15 +110,16 @@ fn find(name: &str) -> Result<&'static sys::ap_socache_provider_t, String> {
     // SAFETY: null, or a provider of this group and version, which is a constant of its module.
     unsafe { table.as_ref() }.ok_or_else(|| {
         format!(
-            "httpd has no cache provider '{name}': add 'LoadModule socache_{name}_module modules/mod_socache_{name}.so', or \
+            "httpd has no cache provider '{name}': add 'LoadModule socache_{name}_module \
+             modules/mod_socache_{name}.so', or \
              correct the name"
         )
     })
 }
 
 impl ObjectCache {
-    /// Makes a cache, for as long as the configuration lives. For post_config. `lock` is asked for where the provider is not made
-    /// for several processes.
+    /// Makes a cache, for as long as the configuration lives. For post_config. `lock` is asked for where the provider
+    /// is not made for several processes.
     ///
     /// # Errors
     /// When there is no such provider, or what it says.
@@ -156,8 +158,8 @@ impl ObjectCache {
         Ok(ObjectCache { provider: table, server, current, client, memcached, dbm, lock })
     }
 
-    /// Makes a client anew that has failed, as `why` says. The one that there is would hold its server for dead for some seconds,
-    /// and then try its old connections one after the other.
+    /// Makes a client anew that has failed, as `why` says. The one that there is would hold its server for dead for
+    /// some seconds, and then try its old connections one after the other.
     fn renew(&self, why: c_int) {
         let Some((recipe, made)) = &self.client else { return };
         // Else another thread is at it, which may have to wait for a name server.
@@ -171,7 +173,7 @@ impl ObjectCache {
         let Some(pool) = OwnPool::new() else { return };
         if let Ok(raw) = recipe.make(self.functions(), self.server, pool.0) {
             let mut current = self.current.lock();
-            // Whoever uses the old one still, ends it.
+            // The last one that still uses the old one ends it.
             *current = Arc::new(Instance::new(raw, current.number + 1, Some(pool)));
         }
     }
@@ -230,8 +232,8 @@ impl ObjectCache {
         Ok(Some(data))
     }
 
-    /// Which instance is in use: another number once it has been made anew. `None` while it is a client of which an operation
-    /// failed, which may say that nothing is there without having asked.
+    /// Which instance is in use: another number once it has been made anew. `None` while it is a client of which an
+    /// operation failed, which may say that nothing is there without having asked.
     #[must_use]
     pub fn instance(&self) -> Option<u64> {
         let current = self.current();
@@ -263,7 +265,8 @@ impl ObjectCache {
         let instance = self.current();
         let status = call(instance.raw, pool.0);
         if status != 0 {
-            // Whatever it says: clients hold a server for dead that closed the connection, and call that a general error.
+            // Whatever it says: clients hold a server for dead that closed the connection, and call that a general
+            // error.
             instance.failed.store(status, Ordering::Release);
         }
         if [sys::APR_ENOSPC, sys::APR_ENOMEM].contains(&(status as c_uint)) {
@@ -284,14 +287,16 @@ impl Recipe {
         let arguments = self.arguments.as_ref().map_or(ptr::null(), |text| text.as_ptr());
         let mut instance = ptr::null_mut();
         let create = functions.create.ok_or("the provider cannot make caches")?;
-        // SAFETY: the pool is live, and so is the C string, for as long as the cache; the result goes where `instance` is.
+        // SAFETY: the pool is live, and so is the C string, for as long as the cache; the result goes where `instance`
+        // is.
         let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
         // SAFETY: null or a C string in the pool.
         if let Some(complaint) = unsafe { strings::text(complaint) } {
             return Err(complaint.to_owned());
         }
         let init = functions.init.ok_or("the provider cannot begin")?;
-        // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the instance.
+        // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the
+        // instance.
         check(unsafe { init(instance, self.name.as_ptr(), &raw const self.hints, server, pool) })?;
         Ok(instance)
     }

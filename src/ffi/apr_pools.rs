@@ -104,7 +104,8 @@ unsafe extern "C" fn drop_in_pool<T>(value: *mut c_void) -> sys::apr_status_t {
 
 unsafe extern "C" fn drop_on_top<T>(value: *mut c_void) -> sys::apr_status_t {
     super::guard::quietly((), || {
-        // Its memory is left to the end of the process: this may run in the handler of a signal, which must not free any.
+        // Its memory is left to the end of the process: this may run in the handler of a signal, which must not free
+        // any.
         // SAFETY: registered by `place_on_top` with a box that it gave away, and run once.
         unsafe { value.cast::<T>().drop_in_place() };
     });

@@ -21,7 +21,8 @@ impl<'t> Table<'t> {
         let elements = unsafe { sys::apr_table_elts(raw) };
         // SAFETY: a part of the table.
         let pool = unsafe { (*elements).pool };
-        // SAFETY: the pool that the table was made in, perhaps that of a request's parent; it lives as long as the table.
+        // SAFETY: the pool that the table was made in, perhaps that of a request's parent; it lives as long as the
+        // table.
         let pool = unsafe { Pool::from_raw(pool) };
         Table { raw, pool, life: PhantomData }
     }

@@ -162,8 +162,8 @@ impl<'c> Args<'c> {
     }
 }
 
-/// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds. Also
-/// takes `m` for minutes and `d` for days.
+/// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds.
+/// Also takes `m` for minutes and `d` for days.
 ///
 /// # Errors
 /// What to write instead.
@@ -289,8 +289,8 @@ pub fn server_config<M: Module>(s: Server<'_>) -> &M::Server {
     unsafe { &*config.cast::<M::Server>() }
 }
 
-/// Gives each virtual host a configuration of its own. httpd lets those in which no directive of the module stands share
-/// the main server's.
+/// Gives each virtual host a configuration of its own. httpd lets those in which no directive of the module stands
+/// share the main server's.
 pub(super) fn separate<M: Module>(pconf: Pool<'_>, main: Server<'_>) {
     let shared = server_config::<M>(main);
     for server in main.all().skip(1).filter(|&server| ptr::eq(server_config::<M>(server), shared)) {

@@ -15,7 +15,7 @@ pub enum Level {
     Warning,
     /// Worth knowing in any case.
     Notice,
-    /// Worth knowing for who asks.
+    /// Worth knowing for an administrator who looks for something.
     Info,
     /// For developers.
     Debug,

@@ -9,7 +9,7 @@ use std::ptr;
 pub struct Lookup<'r>(Request<'r>);
 
 impl<'r> Lookup<'r> {
-    /// Looks up `path` for whoever sent `r`.
+    /// Looks up `path` for the client that sent `r`.
     #[must_use]
     pub fn of(r: Request<'r>, path: &str) -> Option<Self> {
         let path = r.pool().c_string(path);

@@ -277,8 +277,8 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).ap_auth_type = auth_type.as_ptr().cast_mut() };
     }
 
-    /// The name in a Basic login that the request brings. `None` without an `Authorization`; empty for one that is of another
-    /// kind or cannot be read.
+    /// The name in a Basic login that the request brings. `None` without an `Authorization`; empty for one that is of
+    /// another kind or cannot be read.
     #[must_use]
     pub fn basic_user(self) -> Option<Vec<u8>> {
         let header = self.headers_in().get(c"Authorization")?;

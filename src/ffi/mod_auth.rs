@@ -1,5 +1,5 @@
-//! httpd's providers: authn, which check a name and a password, and authz, which say what a user may; and authz providers
-//! of our own.
+//! httpd's providers: authn, which check a name and a password, and authz, which say what a user may; and authz
+//! providers of our own.
 
 use super::apr_pools::Pool;
 use super::http_config::Args;
@@ -53,8 +53,8 @@ impl AuthnProvider {
         &self.name
     }
 
-    /// Asks it about `user` and `password`, both in the request's pool: providers keep what they are given until the request
-    /// ends, as mod_authnz_ldap does for its authz providers.
+    /// Asks it about `user` and `password`, both in the request's pool: providers keep what they are given until the
+    /// request ends, as mod_authnz_ldap does for its authz providers.
     #[must_use]
     pub fn check<'r>(&self, r: Request<'r>, user: &'r CStr, password: &'r CStr) -> Verdict {
         // SAFETY: found by `find`, and its module stays loaded as long as this configuration.
@@ -81,7 +81,7 @@ pub enum Ruling {
     NeedsUser,
     /// Neither: it does not matter here.
     Neutral,
-    /// There is no telling.
+    /// It could not be found out.
     Failed,
 }
 

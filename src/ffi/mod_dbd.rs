@@ -1,5 +1,5 @@
-//! httpd's connections to databases: mod_dbd, which may not be loaded, and the statements of apr_dbd. Only whole statements:
-//! what apr_dbd prepares is lost when a driver reconnects by itself, and long values are cut off by some.
+//! httpd's connections to databases: mod_dbd, which may not be loaded, and the statements of apr_dbd. Only whole
+//! statements: what apr_dbd prepares is lost when a driver reconnects by itself, and long values are cut off by some.
 
 use super::apr_pools::OwnPool;
 use super::httpd::Server;
@@ -21,8 +21,8 @@ pub struct Connections {
     wanted: AtomicUsize,
 }
 
-// SAFETY: the two functions may be called by any thread; the configuration of a child is not changed once it serves, and stays
-// until the process ends.
+// SAFETY: the two functions may be called by any thread; the configuration of a child is not changed once it serves,
+// and stays until the process ends.
 unsafe impl Send for Connections {}
 // SAFETY: as above.
 unsafe impl Sync for Connections {}
@@ -39,8 +39,8 @@ impl Connections {
         Some(Connections { open, close, server: main.as_raw(), wanted: AtomicUsize::new(0) })
     }
 
-    /// A connection, given back when it is dropped; `None` when there is none to be had: mod_dbd has then logged why. Blocks for
-    /// as long as the driver does, and while all connections are in use.
+    /// A connection, given back when it is dropped; `None` when there is none to be had: mod_dbd has then logged why.
+    /// Blocks for as long as the driver does, and while all connections are in use.
     #[must_use]
     pub fn open(&self) -> Option<Connection<'_>> {
         let wanted = Wanted::new(&self.wanted);
@@ -129,8 +129,8 @@ impl Connection<'_> {
         // What the rows are kept in; it goes with them, and so before the next statement.
         let pool = OwnPool::new().ok_or_else(|| "out of memory".to_owned())?;
         let (driver, handle) = self.parts();
-        // MySQL's driver does not look whether all rows of a random access came; PostgreSQL's sleeps where there is no row in a
-        // sequential one.
+        // MySQL's driver does not look whether all rows of a random access came; PostgreSQL's sleeps where there is no
+        // row in a sequential one.
         let mysql = self.driver() == "mysql";
         let random = c_int::from(!mysql);
         let mut results = ptr::null_mut();

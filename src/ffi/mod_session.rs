@@ -17,7 +17,7 @@ pub trait SessionProvider {
     /// The entries of the session that `r` comes with; none for a new session. Asked once in a visit.
     ///
     /// # Errors
-    /// What to answer when there is no telling.
+    /// What to answer when the store cannot tell.
     fn load(r: Request<'_>) -> Result<Vec<(String, Vec<u8>)>, Outcome>;
     /// Saves `z`.
     fn save(r: Request<'_>, z: SessionRec<'_>) -> Outcome;

@@ -40,8 +40,8 @@ pub fn anonymous(server: Server<'_>, bytes: usize) -> Result<&'static [AtomicU64
     Ok(unsafe { std::slice::from_raw_parts(words, bytes / 8) })
 }
 
-/// The first `bytes` bytes of `file` as shared memory. The file is made that long, with all its blocks, so that a
-/// full disk is an error here and not a crash later. It stays open, and so locked if it is, until the last process ends.
+/// The first `bytes` bytes of `file` as shared memory. The file is made that long, with all its blocks, so that a full
+/// disk is an error here and not a crash later. It stays open, and so locked if it is, until the last process ends.
 ///
 /// # Errors
 /// When the disk is full or the file cannot be mapped.
@@ -52,8 +52,8 @@ pub fn file(file: File, bytes: usize) -> io::Result<&'static [AtomicU64]> {
     // The mapping and the descriptor are for the life of the process, on purpose.
     std::mem::forget((map, file));
     prefer_huge_pages(words, bytes);
-    // SAFETY: page-aligned, `bytes` long, never unmapped. All that ever looks at it does so by atomic words; whoever
-    // truncates the file under a running server ends it with SIGBUS, as with any mapped file.
+    // SAFETY: page-aligned, `bytes` long, never unmapped. All that ever looks at it does so by atomic words. A file
+    // that is truncated under a running server ends it with SIGBUS, as any mapped file does.
     Ok(unsafe { std::slice::from_raw_parts(words, bytes / 8) })
 }
 
@@ -122,8 +122,9 @@ fn preallocate(file: &File, bytes: usize) -> io::Result<()> {
     }
 }
 
-/// Asks for huge pages, where the system gives them to shared memory (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`):
-/// a lookup in a large table costs several address translations otherwise. Only a hint, so that a refusal does not matter.
+/// Asks for huge pages, where the system gives them to shared memory
+/// (`/sys/kernel/mm/transparent_hugepage/shmem_enabled`): a lookup in a large table costs several address translations
+/// otherwise. Only a hint, so that a refusal does not matter.
 fn prefer_huge_pages(words: *mut AtomicU64, bytes: usize) {
     const PAGE: usize = 4096;
     let gap = words.cast::<u8>().align_offset(PAGE);

@@ -1,5 +1,5 @@
-//! Threads of a child beside those that serve. They are started when the child is, take no signals, and are told when the
-//! child stops.
+//! Threads of a child beside those that serve. They are started when the child is, take no signals, and are told when
+//! the child stops.
 
 use super::apr_pools::Pool;
 use super::http_config::Module;
@@ -68,7 +68,8 @@ impl Main {
     }
 }
 
-/// Runs `body` in a thread of its own for as long as `pchild` lives. A panic is logged and ends the thread, nothing else.
+/// Runs `body` in a thread of its own for as long as `pchild` lives. A panic is logged and ends the thread, nothing
+/// else.
 ///
 /// # Errors
 /// When the system has no thread to give.
@@ -91,7 +92,8 @@ pub fn spawn<M: Module>(
     Ok(())
 }
 
-/// Runs `body` in a thread to which none of httpd's signals is ever delivered. Not to be called before the child is forked.
+/// Runs `body` in a thread to which none of httpd's signals is ever delivered. Not to be called before the child is
+/// forked.
 ///
 /// # Errors
 /// When the system has no thread to give.
@@ -103,8 +105,8 @@ pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thr
     Ok(thread?.thread().clone())
 }
 
-/// Calls `farewell` when `pchild` begins to be destroyed. On prefork that is in the handler of a signal: it must not allocate
-/// or take a lock.
+/// Calls `farewell` when `pchild` begins to be destroyed. On prefork that is in the handler of a signal: it must not
+/// allocate or take a lock.
 pub fn at_child_end(pchild: Pool<'_>, farewell: impl Fn() + Send + 'static) {
     struct AtEnd<F: Fn()>(ManuallyDrop<F>);
     impl<F: Fn()> Drop for AtEnd<F> {

@@ -1,5 +1,5 @@
-//! What happens to each request before any other module sees it: our cookie is taken out, and so is what a client sends by the
-//! name of a header that only this server sets.
+//! What happens to each request before any other module sees it: our cookie is taken out, and so is what a client sends
+//! by the name of a header that only this server sets.
 
 use super::headers;
 use super::visit::Visit;

@@ -21,8 +21,8 @@ pub(crate) fn scrub(r: Request<'_>, exported: &[CString]) {
     }
 }
 
-/// Whether an application may take one header for the other: case goes, and in a CGI environment `-` becomes `_`, as does,
-/// with some servers, anything that is neither letter nor digit.
+/// Whether an application may take one header for the other: case goes, and in a CGI environment `-` becomes `_`, as
+/// does, with some servers, anything that is neither letter nor digit.
 pub(crate) fn reads_the_same(a: &[u8], b: &[u8]) -> bool {
     let folded = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
     a.iter().map(folded).eq(b.iter().map(folded))

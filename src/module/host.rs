@@ -21,8 +21,8 @@ pub(crate) type HostTable = Table<'static, HostLock>;
 pub(crate) struct HostLock(pub(super) GlobalMutex);
 
 impl HostLock {
-    /// How long a login or logout waits for the lock. A writer holds it for microseconds, so whoever waits longer
-    /// waits for a process that is stopped, and had better tell its client so.
+    /// How long a login or logout waits for the lock. A writer holds it for microseconds, so a request that waits
+    /// longer waits for a process that is stopped, and tells its client so.
     const PATIENCE: Duration = Duration::from_secs(2);
 
     /// The mutex, for a new child.

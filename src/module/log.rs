@@ -1,6 +1,6 @@
-//! The error log: every message that a request or a running server can write, with its code, its level, and how often it may
-//! be said. Each has a slot of its own, so that no fault hides another. What stops a server from starting is returned as an
-//! error instead, by what finds it. `docs/operations.md` says what each message means.
+//! The error log: every message that a request or a running server can write, with its code, its level, and how often
+//! it may be said. Each has a slot of its own, so that no fault hides another. What stops a server from starting is
+//! returned as an error instead, by what finds it. `docs/operations.md` says what each message means.
 
 use super::SessionCluster;
 use super::host::HostTable;

@@ -1,5 +1,5 @@
-//! What was asked of a handler that shows a page and takes its form: which of the two, with the form, after all that has to be
-//! looked at before a form is believed.
+//! What was asked of a handler that shows a page and takes its form: which of the two, with the form, after all that
+//! has to be looked at before a form is believed.
 
 use super::pages;
 use crate::ffi::http_protocol::{Form, discard_body};
@@ -28,7 +28,8 @@ pub(crate) struct Bounds {
 /// What `r` asks of a handler.
 ///
 /// # Errors
-/// The answer to a form of another site's page, to one that is too large or none, and to a method that no handler knows.
+/// The answer to a form of another site's page, to one that is too large or none, and to a method that no handler
+/// knows.
 pub(crate) fn asked(r: Request<'_>, bounds: Bounds) -> Result<Asked, Outcome> {
     match r.method() {
         "GET" | "HEAD" => Ok(Asked::Page),

@@ -5,8 +5,8 @@ use super::sessions::Session;
 /// Names that every session answers to, and no attribute can have.
 pub const FACTS: [&str; 7] = ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
 
-/// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute. Instants are
-/// seconds since 1970.
+/// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute.
+/// Instants are seconds since 1970.
 pub fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
     let payload = session.payload();
     let principal = payload.principal.as_ref();

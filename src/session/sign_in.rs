@@ -1,5 +1,5 @@
-//! How a session comes about: for whom, by whose word, in whose place, and what of an earlier one goes on in it. The front
-//! doors translate what they see into these verbs; what follows from it is decided here, without httpd.
+//! How a session comes about: for whom, by whose word, in whose place, and what of an earlier one goes on in it. The
+//! front doors translate what they see into these verbs; what follows from it is decided here, without httpd.
 
 use super::id::SessionId;
 use super::ledger::LedgerSecret;
@@ -111,7 +111,8 @@ impl Voucher {
         }
     }
 
-    /// Whether a client must show the session before long: one that keeps no cookies would leave one behind with each request.
+    /// Whether a client must show the session before long: one that keeps no cookies would leave one behind with each
+    /// request.
     const fn is_on_probation(self) -> bool {
         matches!(self, Voucher::Module)
     }
@@ -135,8 +136,9 @@ pub struct Shown<'a> {
 }
 
 impl Session {
-    /// Whether a change of that kind may start from this session. Not once another took its place: rights may have been taken
-    /// with that, and must not come back by a change that comes late. Only data may then still change, where there are no rights.
+    /// Whether a change of that kind may start from this session. Not once another took its place: rights may have been
+    /// taken with that, and must not come back by a change that comes late. Only data may then still change, where
+    /// there are no rights.
     ///
     /// # Errors
     /// [`SessionError::Superseded`] if it may not.
@@ -147,8 +149,8 @@ impl Session {
 }
 
 impl<L: WriteLock> Sessions<'_, '_, L> {
-    /// Begins a session, and enters it into the list of the user's logins if it is one. `None` if another request has taken the
-    /// place of the old session first: then all stays as it is.
+    /// Begins a session, and enters it into the list of the user's logins if it is one. `None` if another request has
+    /// taken the place of the old session first: then all stays as it is.
     ///
     /// # Errors
     /// When it was not stored: nobody may be given its id.
@@ -192,9 +194,9 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         Ok(Some(Established { begun, unlisted, ended_shown: false }))
     }
 
-    /// Signs in whom `payload` names, by the word of `voucher`. `from`: the session that counts where that happened, whose owner
-    /// may be the same. Of the sessions that came with the request, all that do not go on in the new one are ended: their ids may
-    /// be known to others. `None` as in [`Sessions::establish`].
+    /// Signs in whom `payload` names, by the word of `voucher`. `from`: the session that counts where that happened,
+    /// whose owner may be the same. Of the sessions that came with the request, all that do not go on in the new one
+    /// are ended: their ids may be known to others. `None` as in [`Sessions::establish`].
     ///
     /// # Errors
     /// When an end or the new session was not stored.

@@ -35,7 +35,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterStore",
         context: Context::Global,
         arity: (1, 32),
-        help: c"URL [NAME=VALUE]... [fallback URL [NAME=VALUE]...]: the store that all nodes of the cluster share, such as redis://10.0.0.5:6379",
+        help: c"URL [NAME=VALUE]... [fallback URL [NAME=VALUE]...]: the store that all nodes of the cluster \
+                share, such as redis://10.0.0.5:6379",
         set: set_store,
     },
     Directive {
@@ -70,7 +71,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterSecret",
         context: Context::Global,
         arity: (1, 1),
-        help: c"file:PATH | exec:PROGRAM: keep for each user a sealed list of where they logged in; the same on all nodes",
+        help: c"file:PATH | exec:PROGRAM: keep for each user a sealed list of where they logged in; the same on \
+                all nodes",
         set: set_secret,
     },
     Directive {
@@ -84,7 +86,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterCookie",
         context: Context::VirtualHost,
         arity: (1, 6),
-        help: c"NAME [Path=/...] [Domain=...] [SameSite=Strict|Lax|None] [Secure] [Route=NODE]: the session cookie; default: SCID",
+        help: c"NAME [Path=/...] [Domain=...] [SameSite=Strict|Lax|None] [Secure] [Route=NODE]: the session \
+                cookie; default: SCID",
         set: set_cookie,
     },
     Directive {
@@ -154,7 +157,8 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterTemplate",
         context: Context::Directory,
         arity: (1, 1),
-        help: c"ADDRESS: a page of this server that is the template of the login and other pages, in any language it has",
+        help: c"ADDRESS: a page of this server that is the template of the login and other pages, in any \
+                language it has",
         set: set_template,
     },
     Directive {
@@ -168,14 +172,16 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         name: c"SessionClusterGrant",
         context: Context::Directory,
         arity: (2, 64),
-        help: c"NAME PROVIDER [ARGUMENT]...: at a login, ask this authz provider and keep its answer; 'login' is who may log in",
+        help: c"NAME PROVIDER [ARGUMENT]...: at a login, ask this authz provider and keep its answer; 'login' \
+                is who may log in",
         set: set_grant,
     },
     Directive {
         name: c"SessionClusterAttribute",
         context: Context::Directory,
         arity: (2, 3),
-        help: c"NAME EXPRESSION [split=CHARACTERS]: at a login, keep the value of this expression, or a list of its parts",
+        help: c"NAME EXPRESSION [split=CHARACTERS]: at a login, keep the value of this expression, or a list of \
+                its parts",
         set: set_attribute,
     },
     Directive {

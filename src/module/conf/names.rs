@@ -1,5 +1,6 @@
-//! Names of grants and attributes in the configuration: which it gives and which it asks for, so that a misspelt one is found
-//! when the server is checked. Collected while directives are read, by whatever reads them; forgotten before the next reading.
+//! Names of grants and attributes in the configuration: which it gives and which it asks for, so that a misspelt one is
+//! found when the server is checked. Collected while directives are read, by whatever reads them; forgotten before the
+//! next reading.
 
 use crate::session::rights::is_name;
 use parking_lot::Mutex;
@@ -54,7 +55,8 @@ pub(crate) fn ask(kind: Right, name: &str) {
     }
 }
 
-/// The first name that is asked for and not given. Ends the collection: what `.htaccess` files ask for is not known now.
+/// The first name that is asked for and not given. Ends the collection: what `.htaccess` files ask for is not known
+/// now.
 pub(crate) fn missing() -> Option<(Right, String)> {
     let Names { given, asked } = NAMES.lock().take()?;
     asked.difference(&given).next().cloned()

@@ -1,5 +1,5 @@
-//! The words of `SessionClusterStore`: which stores they can name, and what they say of one. How a store is made of them is in
-//! [`crate::module::start::stores`].
+//! The words of `SessionClusterStore`: which stores they can name, and what they say of one. How a store is made of
+//! them is in [`crate::module::start::stores`].
 
 use crate::store::l2::dbd::DbdConfig;
 use crate::store::l2::files::FilesConfig;

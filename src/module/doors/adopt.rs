@@ -25,8 +25,8 @@ impl RequestHook for Adoption {
     }
 }
 
-/// Makes a session of the user that another module has just authenticated, unless the session says the same already. The page
-/// was authenticated by its own module, and is served, unless nobody can tell what rights go with it.
+/// Makes a session of the user that another module has just authenticated, unless the session says the same already.
+/// The page was authenticated by its own module, and is served, unless nobody can tell what rights go with it.
 pub(crate) fn adopt(r: Request<'_>) -> Outcome {
     if !conf::dir(r).adopts() || r.parent().is_some() {
         return Outcome::Declined;
@@ -68,8 +68,8 @@ fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionEr
     {
         return Ok(Outcome::Declined);
     }
-    // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale must
-    // be asked for.
+    // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale
+    // must be asked for.
     let same = |p: &Principal| p.user == principal.user && p.means == principal.means;
     let had = session.as_ref().map(|session| session.payload());
     let known = had.filter(|had| had.principal.as_ref().is_some_and(same) && (!stale || rights::asks(r)));

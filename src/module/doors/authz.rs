@@ -105,7 +105,8 @@ impl AuthzRule for Having {
     }
 }
 
-/// `Require session-age <TIME`: the user proved who they are no longer ago than that. To a browser, the login page says so.
+/// `Require session-age <TIME`: the user proved who they are no longer ago than that. To a browser, the login page says
+/// so.
 pub(crate) struct Recent;
 
 impl AuthzRule for Recent {
@@ -142,7 +143,7 @@ impl AuthzRule for Recent {
 
 /// What `says` makes of the session that counts here.
 fn rule(r: Request<'_>, says: impl FnOnce(&Session) -> bool) -> Ruling {
-    // Whoever is asked for a login is not let in without one, whatever the session says.
+    // Where a login is required, nobody is let in without one, whatever the session says.
     if r.auth_type().is_some() && r.user().is_none() {
         return Ruling::NeedsUser;
     }

@@ -1,5 +1,6 @@
-//! `SessionClusterExport`: what a session says, as environment variables for programs that httpd runs and as request headers
-//! for backends. A header that is exported anywhere is never let through as a client sent it, by whatever path it came.
+//! `SessionClusterExport`: what a session says, as environment variables for programs that httpd runs and as request
+//! headers for backends. A header that is exported anywhere is never let through as a client sent it, by whatever path
+//! it came.
 
 use crate::ffi::httpd::Request;
 use crate::module::conf;

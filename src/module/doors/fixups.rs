@@ -1,5 +1,5 @@
-//! What every page gets before it is answered: what programs and backends are told of the session, its log id, and word to
-//! caches that the page is for one person.
+//! What every page gets before it is answered: what programs and backends are told of the session, its log id, and word
+//! to caches that the page is for one person.
 
 use super::adopt::adopt;
 use super::export;

@@ -1,5 +1,6 @@
-//! `SessionClusterBackend`: an application begins a session, changes it or ends it by a header of its answer. The answer
-//! waits until the store has confirmed that; if it does not, the client is told to try again. The headers go no further.
+//! `SessionClusterBackend`: an application begins a session, changes it or ends it by a header of its answer. The
+//! answer waits until the store has confirmed that; if it does not, the client is told to try again. The headers go no
+//! further.
 
 use super::rights;
 use crate::ffi::httpd::{Outcome, Request};
@@ -28,7 +29,8 @@ impl AnswerGate for Orders {
     const NAME: &CStr = c"SESSION_CLUSTER_BACKEND";
 
     fn watches(r: Request<'_>) -> bool {
-        // What is included in a page has no headers of its own; an error page has those of the answer that it stands for.
+        // What is included in a page has no headers of its own; an error page has those of the answer that it stands
+        // for.
         let heeds = |r: &Request<'_>| conf::dir(*r).heeds_backend();
         !r.is_subrequest() && std::iter::successors(Some(r), |r| r.parent()).any(|r| heeds(&r))
     }
@@ -134,8 +136,8 @@ fn change(visit: Visit<'_>, old: &Session, rights: Rights) -> Done {
     Ok(())
 }
 
-/// Begins a session that says what the order says. What mod_session keeps in the one that counts here goes along, unless it is
-/// another person's.
+/// Begins a session that says what the order says. What mod_session keeps in the one that counts here goes along,
+/// unless it is another person's.
 fn sign_in(visit: Visit<'_>, order: &Order, from: Option<&Session>) -> Done {
     let r = visit.request();
     let principal =

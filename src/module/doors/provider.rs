@@ -73,8 +73,8 @@ fn save(visit: Visit<'_>, session: &Session, entries: Vec<Entry>, max_age: u32) 
     if had.entries == entries && had.max_age == max_age {
         return Ok(());
     }
-    // Who logged in by our own form stays logged in when an application forgets its last entry. A login that lives in the
-    // entries themselves, as mod_auth_form's does, goes with them.
+    // Who logged in by our own form stays logged in when an application forgets its last entry. A login that lives in
+    // the entries themselves, as mod_auth_form's does, goes with them.
     let own_login = had.principal.as_ref().is_some_and(|p| p.means.auth_type == Means::OWN);
     if entries.is_empty() && !own_login {
         return visit.end(Reason::Logout);

@@ -1,5 +1,5 @@
-//! What visitors get who have to log in: a browser that wants a page goes to the login and comes back, one that posts a form
-//! finds the login in place of the answer and sends the form after it, a program is told so in JSON.
+//! What visitors get who have to log in: a browser that wants a page goes to the login and comes back, one that posts a
+//! form finds the login in place of the answer and sends the form after it, a program is told so in JSON.
 
 use crate::ffi::http_protocol::Form;
 use crate::ffi::http_request::answer_with;
@@ -59,7 +59,7 @@ pub(crate) fn show_login(r: Request<'_>) {
     }
 }
 
-/// Whom the answer to the client's own request is for.
+/// Who reads the answer to the client's own request: a person or a program.
 pub(crate) fn reader_of(r: Request<'_>) -> Reader {
     let headers = r.first().headers_in();
     reader(

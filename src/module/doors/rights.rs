@@ -1,5 +1,5 @@
-//! Rights: evaluated at a login by httpd's own authz providers and expressions, kept in the session, and evaluated anew,
-//! without a password, when they are too old or an administrator asks for it.
+//! Rights: evaluated at a login by httpd's own authz providers and expressions, kept in the session, and evaluated
+//! anew, without a password, when they are too old or an administrator asks for it.
 
 use crate::clock::Timestamp;
 use crate::ffi::http_request::Lookup;
@@ -19,9 +19,9 @@ use serde_bytes::ByteBuf;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Puts the questions that stand where `r` goes, for `user`, who is the user of `r`. `had`: the rights so far, of which those
-/// that nothing here asks for stay as they are. `login`: whether a password was just checked. Says so in the log if the user may
-/// not come in, or nobody can tell.
+/// Puts the questions that stand where `r` goes, for `user`, who is the user of `r`. `had`: the rights so far, of which
+/// those that nothing here asks for stay as they are. `login`: whether a password was just checked. Says so in the log
+/// if the user may not come in, or nobody can tell.
 pub(crate) fn evaluate(r: Request<'_>, user: &str, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
     let evaluated = ask(r, had, login, now);
     match &evaluated {
@@ -99,7 +99,8 @@ pub(crate) enum Fresh {
     Answer(Outcome),
 }
 
-/// `session`, with its rights evaluated anew if they are older than what is allowed where the visit goes, or marked to be.
+/// `session`, with its rights evaluated anew if they are older than what is allowed where the visit goes, or marked to
+/// be.
 pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -> Fresh {
     let r = visit.request();
     let rights = &session.payload().rights;

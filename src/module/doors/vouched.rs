@@ -1,6 +1,6 @@
-//! Request headers by which an authentication module tells applications who the user is. Where the session answers in its
-//! place, the session sets them as the module did when it vouched for the user, and takes out what a client sends by those
-//! names.
+//! Request headers by which an authentication module tells applications who the user is. Where the session answers in
+//! its place, the session sets them as the module did when it vouched for the user, and takes out what a client sends
+//! by those names.
 
 use crate::ffi::httpd::Request;
 use crate::module::headers::reads_the_same;
@@ -9,8 +9,9 @@ use crate::session::payload::{Entry, Payload, Principal};
 /// Bytes of names and values that a session keeps.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The headers that were set since the values lay at `before`, even if they say the same, without those that carry a login or a session. `None` when they
-/// are too large to keep: the module that sets them then has to be asked for each page.
+/// The headers that were set since the values lay at `before`, even if they say the same, without those that carry a
+/// login or a session. `None` when they are too large to keep: the module that sets them then has to be asked for each
+/// page.
 pub(crate) fn new_headers(r: Request<'_>, before: &[usize]) -> Option<Vec<Entry>> {
     let secret =
         |name: &str| ["Authorization", "Cookie"].iter().any(|secret| name.eq_ignore_ascii_case(secret));
@@ -43,7 +44,8 @@ pub(crate) fn restore(r: Request<'_>, payload: &Payload) {
     }
 }
 
-/// Beginnings of names that only the module may set: mod_auth_openidc's, and those with an underscore, which no browser sends.
+/// Beginnings of names that only the module may set: mod_auth_openidc's, and those with an underscore, which no browser
+/// sends.
 fn families(payload: &Payload) -> Vec<&[u8]> {
     let oidc = |principal: &Principal| principal.means.auth_type.eq_ignore_ascii_case("openid-connect");
     let mut families: Vec<&[u8]> = Vec::new();

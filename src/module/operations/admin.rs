@@ -1,5 +1,5 @@
-//! The admin handler: ends or refreshes all sessions of a user, a group, the realm, or all, by raising one mark. Works for
-//! authenticated users only; who of them may use it is for `Require` to say.
+//! The admin handler: ends or refreshes all sessions of a user, a group, the realm, or all, by raising one mark. Works
+//! for authenticated users only; who of them may use it is for `Require` to say.
 
 use crate::ffi::http_protocol::Form;
 use crate::ffi::httpd::{Outcome, Request, Status};

@@ -1,4 +1,4 @@
-//! For who runs the server: figures, and the power over everybody's sessions.
+//! For administrators: figures, and the power over everybody's sessions.
 
 pub(crate) mod admin;
 mod figures;

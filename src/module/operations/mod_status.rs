@@ -39,7 +39,8 @@ impl StatusHook for Section {
     }
 }
 
-/// A table of the nodes. One whose settings differ from this one's is named: sessions of one are then not as the other expects.
+/// A table of the nodes. One whose settings differ from this one's is named: sessions of one are then not as the other
+/// expects.
 fn write_nodes(text: &mut String, host: &VirtualHost, nodes: &[NodeWord]) {
     let Some(cluster) = host.store().cluster() else { return };
     let now = host.store().table().link().now(uptime());

@@ -36,8 +36,8 @@ fn text(state: &State<'_, '_>, name: &str) -> Value {
     own.filter(|text| !text.is_undefined()).unwrap_or_else(|| default_text(name).into())
 }
 
-/// A page made of `context`: by the administrator's template if there is one and it can be used. Returns also whether it
-/// is theirs.
+/// A page made of `context`: by the administrator's template if there is one and it can be used. Returns also whether
+/// it is theirs.
 pub(crate) fn render(r: Request<'_>, context: &Value) -> (String, bool) {
     if let Some(address) = conf::dir(r).template.get() {
         let own = source(r, address).and_then(|source| {

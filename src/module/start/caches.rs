@@ -1,4 +1,5 @@
-//! httpd's object caches as stores: the caches that this configuration has opened, and the lock for those that need one.
+//! httpd's object caches as stores: the caches that this configuration has opened, and the lock for those that need
+//! one.
 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::ffi::ap_socache::{CacheError, Hints, ObjectCache};
@@ -21,7 +22,7 @@ const HINTS: Hints = Hints { id: 48, object: 700 };
 
 /// Made once in the life of the server: processes of two configurations may use one cache.
 static LOCK: OnceCell<Arc<GlobalMutex>> = OnceCell::new();
-/// The caches of this configuration: whoever asks for the same one gets the same one.
+/// The caches of this configuration: one for each provider and its arguments.
 static OPEN: Mutex<Vec<(SocacheConfig, Arc<Opened>)>> = Mutex::new(Vec::new());
 
 /// Announces the mutex, and forgets the caches of the configuration before this one. For pre_config.
@@ -41,7 +42,8 @@ pub fn child_init(pchild: Pool<'_>) -> Result<(), String> {
     LOCK.get().map_or(Ok(()), |lock| lock.child_init(pchild))
 }
 
-/// The store that `config` describes. Its cache is opened in post_config; after that, only those that are there can be had.
+/// The store that `config` describes. Its cache is opened in post_config; after that, only those that are there can be
+/// had.
 ///
 /// # Errors
 /// When there is no such provider, or what it says.
@@ -89,7 +91,8 @@ impl Cache for Opened {
 fn fault(error: CacheError, size: usize) -> Fault {
     match error {
         CacheError::TooLarge => Fault::Odd(format!(
-            "the cache has no room for an entry of {size} bytes: give it more, or choose one that takes larger entries (dbm \
+            "the cache has no room for an entry of {size} bytes: give it more, or choose one that takes larger \
+             entries (dbm \
              takes less than 1 KB, memcached 1 MB)"
         )),
         CacheError::Failed(why) => Fault::Down(why),

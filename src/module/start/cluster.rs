@@ -1,4 +1,5 @@
-//! The store of the cluster, as the directives describe it: opened (not yet connected), and what this node says of itself.
+//! The store of the cluster, as the directives describe it: opened (not yet connected), and what this node says of
+//! itself.
 
 use super::stores;
 use crate::ffi::httpd::Server;
@@ -11,7 +12,8 @@ use std::fs;
 use std::sync::atomic::AtomicU16;
 use std::time::Duration;
 
-/// The cluster that `spec` describes; `None` when it names no store. `hosts`: the virtual hosts whose sessions it keeps.
+/// The cluster that `spec` describes; `None` when it names no store. `hosts`: the virtual hosts whose sessions it
+/// keeps.
 ///
 /// # Errors
 /// What is wrong and what to do, for the error log; the server then does not start.

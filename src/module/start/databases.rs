@@ -40,8 +40,8 @@ impl Database for ModDbd {
         }
     }
 
-    /// mod_dbd's pool of connections aborts a process in which one of them is out, or waits for ever for one that is just being
-    /// made. Neither would do more of what is left to be done than this.
+    /// mod_dbd's pool of connections aborts a process in which one of them is out, or waits for ever for one that is
+    /// just being made. Neither would do more of what is left to be done than this.
     fn stop(&self) {
         if self.0.are_in_use() {
             threads::leave();

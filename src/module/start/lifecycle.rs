@@ -82,8 +82,8 @@ impl hooks::Lifecycle for Lifecycle {
     }
 }
 
-/// Names that nothing gives a value. Where an application may give one, or another node whose store this one shares, there is
-/// no telling.
+/// Names that nothing gives a value. Where an application may give one, or another node whose store this one shares,
+/// this cannot be checked.
 fn check_names(main: Server<'_>) -> Result<(), String> {
     let missing = names::missing();
     let config = conf::server(main);
@@ -119,14 +119,15 @@ fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
     }
     if let (Setting::Unset, Some(directive)) = (&config.cluster.store, config.cluster.needs_store()) {
         return Err(format!(
-            "SC0122: {directive} says how to deal with a store, and there is none: add SessionClusterStore, or leave it out"
+            "SC0122: {directive} says how to deal with a store, and there is none: add SessionClusterStore, or \
+             leave it out"
         ));
     }
     let (timeout, bound) = (config.cluster.timeout(), config.cluster.bound());
     if timeout >= bound {
         return Err(format!(
-            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): an answer of the store \
-             that took longer could not be used",
+            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): \
+             an answer of the store that took longer could not be used",
             timeout.as_millis(),
             bound.as_millis()
         ));

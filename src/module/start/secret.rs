@@ -1,4 +1,5 @@
-//! Secrets from where directives say they are: files, and programs that print them. They are wiped when they have been used.
+//! Secrets from where directives say they are: files, and programs that print them. They are wiped when they have been
+//! used.
 
 use crate::module::conf::settings::ServerConfig;
 use crate::session::ledger::LedgerSecret;

@@ -41,7 +41,8 @@ pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String
     };
     if !store.has_log() {
         log::STORE_WITHOUT_LOG.say_of_server(main, || {
-            "the cluster's store has no log: a logout holds on other servers within SessionClusterLogoutBound, and each \
+            "the cluster's store has no log: a logout holds on other servers within SessionClusterLogoutBound, \
+             and each \
              session is looked up there again after that time"
                 .into()
         });

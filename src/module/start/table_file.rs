@@ -1,5 +1,5 @@
-//! A table in a file: created, recovered as far as it is sound, or carried over into one of another size. The file is locked
-//! as long as any process of the server lives.
+//! A table in a file: created, recovered as far as it is sound, or carried over into one of another size. The file is
+//! locked as long as any process of the server lives.
 
 use crate::clock::{Clock, SystemClock};
 use crate::ffi::httpd::Server;
@@ -138,7 +138,8 @@ fn lock_file(path: &str) -> Result<File, String> {
         }
         Ok(()) => Err(format!("SC0107: {path} was replaced while it was opened: start again")),
         Err(TryLockError::WouldBlock) => Err(format!(
-            "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: give each server a table file of its own, or wait for them"
+            "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: \
+             give each server a table file of its own, or wait for them"
         )),
         Err(TryLockError::Error(e)) => Err(cannot_open(path, &e)),
     }

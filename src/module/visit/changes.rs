@@ -31,8 +31,8 @@ impl<'r> Visit<'r> {
         self.sessions().end_listed(listed, self.now())
     }
 
-    /// Signs in whom `payload` names, by the word of `voucher`; `from` is the session that counts where `r` goes. False if
-    /// another request had changed that session first; then all stays as it is. See [`Sessions::sign_in`].
+    /// Signs in whom `payload` names, by the word of `voucher`; `from` is the session that counts where `r` goes. False
+    /// if another request had changed that session first; then all stays as it is. See [`Sessions::sign_in`].
     ///
     /// # Errors
     /// When it was not stored; then no cookie is set either.
@@ -58,8 +58,8 @@ impl<'r> Visit<'r> {
         Ok(self.welcome(signed_in?))
     }
 
-    /// Begins a session, and sets its cookie. False if another request had taken the place of the old one first; then all stays
-    /// as it is.
+    /// Begins a session, and sets its cookie. False if another request had taken the place of the old one first; then
+    /// all stays as it is.
     ///
     /// # Errors
     /// When it was not stored; then no cookie is set either.

@@ -14,9 +14,9 @@ impl Visit<'_> {
         !self.state.answered.get() && self.state.lead_here.contains(&false)
     }
 
-    /// Has the balancer give this browser to this node from now on, if its cookie leads elsewhere: the same session, with
-    /// our route. Not where the session is about to end. Its successor's cookie may be on its way to the browser already,
-    /// and must not be overwritten.
+    /// Has the balancer give this browser to this node from now on, if its cookie leads elsewhere: the same session,
+    /// with our route. Not where the session is about to end. Its successor's cookie may be on its way to the browser
+    /// already, and must not be overwritten.
     pub(crate) fn lead_here(self) {
         let Some(session) = self.known_session().filter(|_| self.has_strayed()) else { return };
         // A browser may show one id twice, by cookies for different paths. One that leads here is enough.

@@ -15,8 +15,8 @@ pub(crate) enum Here {
     Unavailable(Arc<SessionError>),
 }
 
-/// The session whose rights count where `r` goes: where an `AuthType` stands, one whose login was by the same means, and of
-/// the very user that the request has; elsewhere, any.
+/// The session whose rights count where `r` goes: where an `AuthType` stands, one whose login was by the same means,
+/// and of the very user that the request has; elsewhere, any.
 pub(crate) fn here(r: Request<'_>) -> Here {
     let Some(visit) = Visit::of(r) else { return Here::Nobody };
     let session = match visit.session() {
