@@ -4,8 +4,8 @@
 //! Words of a slab's descriptor: class + 1 (bits 0 to 31, 0 for a free slab) and chunks in use (32 to 63); the next
 //! (0 to 31) and the previous slab (32 to 63) of its list, as number + 1; then one bit for each chunk.
 
+use super::at;
 use super::index::View;
-use super::layout::at;
 use super::slot::{self, Entry};
 use super::write::Writer;
 

@@ -1,8 +1,9 @@
 //! Counts of what readers do: without the lock, and without readers getting in each other's way. Each thread adds to
 //! one of 64 shards of a cache line each; who wants a figure sums them.
 
+use super::at::{self, SHARDS};
 use super::index::View;
-use super::layout::{LINE, SHARDS, at};
+use super::mem::LINE;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What readers count; the numbers are the words of a shard.

@@ -8,8 +8,9 @@
 //! room within it takes the first of one part of the index after the other, so that no writer holds the lock for long.
 
 use super::arena::Chunk;
+use super::at::{self, VICTIMS};
 use super::index::View;
-use super::layout::{BUCKET, VICTIMS, at};
+use super::layout::BUCKET;
 use super::slot::Entry;
 use super::write::Writer;
 use crate::clock::Timestamp;

@@ -163,3 +163,10 @@ impl Fate {
         (word & !(0xff << 56)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56
     }
 }
+
+/// The fate of a tombstone, as its chunk tells it. That of one that ends a line says [`Reason::Superseded`], which is the
+/// reason of no tombstone, so that a scan can tell without a look at the chunk.
+pub(super) fn tombstone_fate(head: &Head) -> Fate {
+    let reason = head.facts.reason().unwrap_or(Reason::Logout);
+    Fate::new(head.deadline(), if head.facts.ends_line() { Reason::Superseded } else { reason })
+}

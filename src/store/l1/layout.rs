@@ -1,103 +1,18 @@
-//! The byte map of a table: where each region lies, what each header word means, and the size classes of the
-//! arena. All positions are word numbers (8 bytes each); every region begins on a cache line.
+//! The byte map of a table: where each region lies, and the size classes of the arena. What each
+//! header word means is in `at`. All positions are word numbers (8 bytes each); every region begins on a cache line.
 
-use super::mem::Mem;
+use super::at::{self, MAX_CLASSES};
+use super::mem::{LINE, Mem};
 
-/// Words of a cache line.
-pub(super) const LINE: usize = 8;
 /// Slots of a bucket.
 pub(super) const BUCKET: usize = 8;
 /// Words of a bucket: a cache line each of entries, last-seen marks and fates, on one page for most buckets.
 const BUCKET_WORDS: usize = 3 * BUCKET;
-/// Upper bound of the number of size classes.
-pub(super) const MAX_CLASSES: usize = 64;
-/// Shards of the counters that readers add to, each on its own cache line.
-pub(super) const SHARDS: usize = 64;
-/// Victims that one scan collects.
-pub(super) const VICTIMS: usize = 64;
 /// Words that a chunk's head takes before its payload.
 pub(super) const HEAD: usize = 10;
 
 pub(super) const MAGIC: u64 = u64::from_be_bytes(*b"SessTabl");
 pub(super) const VERSION: u64 = 1;
-
-/// Numbers of the header's words.
-pub(super) mod at {
-    use super::{LINE, MAX_CLASSES, SHARDS, VICTIMS};
-
-    // One line that never changes after `format`.
-    pub(in super::super) const MAGIC: usize = 0;
-    pub(in super::super) const VERSION: usize = 1;
-    pub(in super::super) const WORDS: usize = 2;
-    pub(in super::super) const BUCKETS: usize = 3;
-    pub(in super::super) const SLAB_WORDS: usize = 4;
-    pub(in super::super) const SLABS: usize = 5;
-    pub(in super::super) const MAX_SEALED: usize = 6;
-    pub(in super::super) const CHECKSUM: usize = 7;
-    // Written under the lock.
-    /// Not zero while a writer is at work, or died at it.
-    pub(in super::super) const INTENT: usize = 8;
-    pub(in super::super) const LIVE: usize = 9;
-    pub(in super::super) const TOMBSTONES: usize = 10;
-    /// Words of chunks in use.
-    pub(in super::super) const USED: usize = 11;
-    /// The bucket where sweeping goes on.
-    pub(in super::super) const CURSOR: usize = 12;
-    pub(in super::super) const CREATED: usize = 13;
-    /// Head of the list of free slabs: slab number + 1, or 0.
-    pub(in super::super) const FREE_SLABS: usize = 14;
-    /// When the whole table was last swept for want of space.
-    pub(in super::super) const SWEPT: usize = 15;
-    pub(in super::super) const BEGINS: usize = 16;
-    /// One word for each of the eight reasons.
-    pub(in super::super) const ENDS: usize = 17;
-    pub(in super::super) const RETIRES: usize = 25;
-    pub(in super::super) const EXPIRED: usize = 26;
-    pub(in super::super) const EVICTED_TOMBSTONES: usize = 27;
-    pub(in super::super) const EVICTED_LIVE: usize = 28;
-    pub(in super::super) const REPAIRS: usize = 29;
-    pub(in super::super) const DROPPED: usize = 30;
-    /// Raised with each tombstone that is evicted and each retirement, so that who loads a record elsewhere meanwhile notices.
-    pub(in super::super) const SEQUENCE: usize = 31;
-    // What is known of the store behind the table: see `link`.
-    /// The store's clock less this machine's uptime, ms, wrapping.
-    pub(in super::super) const OFFSET: usize = 32;
-    /// Until when records are trusted without asking the store: uptime, ms.
-    pub(in super::super) const LEASE: usize = 33;
-    /// When the store's log was last read to the end, by its clock, ms.
-    pub(in super::super) const CONTACT: usize = 34;
-    /// The last log entry that was applied: two words.
-    pub(in super::super) const POSITION: usize = 35;
-    /// Tells the log that the position is in.
-    pub(in super::super) const LOG: usize = 37;
-    /// Records of another generation are not trusted.
-    pub(in super::super) const GENERATION: usize = 38;
-    /// The process that reads the log.
-    pub(in super::super) const LEADER: usize = 39;
-    /// Until when it does: uptime, ms.
-    pub(in super::super) const LEADER_UNTIL: usize = 40;
-    /// Until when visits were told to the store, by its clock, ms.
-    pub(in super::super) const FLUSHED: usize = 41;
-    /// The highest stamp of a mark.
-    pub(in super::super) const STAMP: usize = 42;
-    /// Tells the store that all this is about from others.
-    pub(in super::super) const STORE: usize = 43;
-    /// 1 while the store has been lost and that has been said.
-    pub(in super::super) const LOST: usize = 44;
-    /// The next part of the index whose tombstones the store has to be told of, and one; or 0.
-    pub(in super::super) const REASSERT: usize = 45;
-    // Words 46 and 47 are spare.
-    pub(in super::super) const VICTIM_COUNT: usize = 48;
-    /// Pairs of rank and slot number, the best victim last.
-    pub(in super::super) const VICTIM_LIST: usize = 56;
-    /// For each class the head of its list of partly used slabs: slab number + 1, or 0.
-    pub(in super::super) const PARTIAL: usize = VICTIM_LIST + 2 * VICTIMS;
-    /// For each class the free chunks in its partly used slabs.
-    pub(in super::super) const FREE_CHUNKS: usize = PARTIAL + MAX_CLASSES;
-    pub(in super::super) const SHARDS_AT: usize = FREE_CHUNKS + MAX_CLASSES;
-    /// The first word after the header.
-    pub(in super::super) const INDEX: usize = SHARDS_AT + SHARDS * LINE;
-}
 
 /// Shape of a table: a function of its size and of the largest record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

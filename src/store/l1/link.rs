@@ -4,8 +4,8 @@
 //! Uptimes are milliseconds since this machine was started; all its processes agree on them, and no clock that is set
 //! moves them. Timestamps are the store's.
 
+use super::at;
 use super::index::View;
-use super::layout::at;
 use crate::clock::Timestamp;
 
 /// The view of one process on these words.

@@ -3,6 +3,9 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
+/// Words of a cache line.
+pub(super) const LINE: usize = 8;
+
 /// The words of a table. Unless said otherwise, accesses are relaxed: order comes from the stamp and entry
 /// protocol of `slot`, and among writers from their lock.
 #[derive(Clone, Copy)]

@@ -2,13 +2,13 @@
 //! bookkeeping from the index. A recovery (a table file found at start, perhaps after a power loss) first drops each
 //! entry that does not prove itself.
 
-use super::index::{Fate, Seen, View};
-use super::layout::{MAX_CLASSES, at};
+use super::at::{self, MAX_CLASSES};
+use super::index::{Seen, View, tombstone_fate};
+use super::mem::Mem;
 use super::outcome::Recovery;
-use super::slot::{Entry, Head, copy_payload};
+use super::slot::{Entry, copy_payload};
 use super::write::Writer;
 use crate::clock::Timestamp;
-use crate::store::tombstone::Reason;
 
 impl Writer<'_, '_> {
     /// Puts right what a dead writer left half done.
@@ -182,20 +182,13 @@ impl Writer<'_, '_> {
     }
 }
 
-/// The fate of a tombstone, as its chunk tells it. That of one that ends a line says [`Reason::Superseded`], which is the
-/// reason of no tombstone, so that a scan can tell without a look at the chunk.
-pub(super) fn tombstone_fate(head: &Head) -> Fate {
-    let reason = head.facts.reason().unwrap_or(Reason::Logout);
-    Fate::new(head.deadline(), if head.facts.ends_line() { Reason::Superseded } else { reason })
-}
-
 impl View<'_> {
     /// Compares the bookkeeping with what follows from the index: the invariant that holds whenever no writer is at
     /// work. The error says what differs.
     pub(super) fn check(&self) -> Result<(), String> {
         let copy: Box<[crate::sync::AtomicU64]> =
             (0..self.mem.words().len()).map(|i| crate::sync::AtomicU64::new(self.mem.load(i))).collect();
-        let rebuilt = View { mem: super::mem::Mem::new(&copy), map: self.map, backed: self.backed };
+        let rebuilt = View { mem: Mem::new(&copy), map: self.map, backed: self.backed };
         let dropped = Writer::run(&rebuilt, |writer| writer.rebuild());
         if dropped > 0 {
             return Err(format!("{dropped} entries contradict the slabs"));

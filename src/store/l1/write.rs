@@ -1,10 +1,10 @@
 //! What a writer does to the table, in steps between any two of which it may die: first the chunk, then one store of
 //! the entry, then the bookkeeping. Exists only while the lock is held.
 
-use super::index::{Fate, Seen, View};
-use super::layout::{BUCKET, at};
+use super::at;
+use super::index::{Fate, Seen, View, tombstone_fate};
+use super::layout::BUCKET;
 use super::outcome::TableError;
-use super::recover;
 use super::slot::{self, Entry, Head};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
@@ -146,7 +146,7 @@ impl<'v, 'm> Writer<'v, 'm> {
     /// Puts a tombstone in the place of a record, or of nothing; the first one stays. True when a live record ended.
     pub(super) fn end(&self, key: &Key, tombstone: &Tombstone, now: Timestamp) -> Result<bool, TableError> {
         let head = Head::of_tombstone(key, tombstone);
-        let fate = recover::tombstone_fate(&head);
+        let fate = tombstone_fate(&head);
         let ended = match self.find(&head.key) {
             Some(slot) if self.entry(slot).is_tombstone() => return Ok(false),
             Some(slot) => {

@@ -7,10 +7,18 @@ mod recovery;
 mod room;
 mod threads;
 
-use super::layout::at;
+use super::at;
+use super::index::{Fate, Seen};
+use super::layout::Map;
 use super::mem::death;
 use super::*;
+use crate::clock::Timestamp;
+use crate::store::key::Key;
+use crate::store::record::Record;
+use crate::store::tombstone::{Reason, Tombstone};
+use crate::sync::AtomicU64;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 type TestTable<'m> = Table<'m, ProcessLock>;
 
