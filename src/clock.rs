@@ -1,7 +1,27 @@
-//! Instants and the clocks that tell them. All times are wall-clock milliseconds, because they are compared
-//! across processes, restarts and reboots; a clock that steps back makes ages zero, never negative.
+//! Instants and the clocks that tell them: the only door to time. No file above the leaves asks the system for the wall clock,
+//! for the time since boot or for [`Instant`], and none sleeps, but through this one. In the product these are the system's
+//! own, at no cost. In a crate that is built with `--cfg simulation` they are simulated (see `simulated`), so that whole nodes,
+//! a table with its watcher over the reference store, run through hours in milliseconds, the same each time.
+//!
+//! The border: what waits for something outside of the process stays real. Time-outs of sockets (Redis, TLS), threads that wait
+//! for a job or for an answer (`store/l2/workers`), and what file servers, databases and caches take, are no part of a simulation.
+//!
+//! Timestamps are wall-clock milliseconds, because they are compared across processes, restarts and reboots; a clock that steps
+//! back makes ages zero, never negative.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[cfg(simulation)]
+pub mod simulated;
+#[cfg(not(simulation))]
+mod system;
+
+#[cfg(simulation)]
+use simulated as source;
+#[cfg(not(simulation))]
+use system as source;
+
+pub use source::{Instant, sleep, uptime, wait_for};
+
+use std::time::Duration;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z. Fits 48 bits until the year 10889.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,29 +70,18 @@ impl Timestamp {
     }
 }
 
-/// Milliseconds since the machine was started, suspended times included. All processes agree on it, and nobody can set
-/// it. Costs some 25 ns and no system call.
-#[must_use]
-pub fn uptime() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let (seconds, nanos) =
-        (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
-    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
-}
-
 /// A source of the present instant.
 pub trait Clock {
     /// The present instant.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's wall clock.
+/// The machine's wall clock; in a simulation, the simulated one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::default().after(elapsed)
+        Timestamp::default().after(source::since_1970())
     }
 }

@@ -9,8 +9,12 @@
 //! | [`store`] | where sessions are kept: the table in shared memory | the leaves |
 //! | `ffi` | the host made safe: all `unsafe` code | nothing of ours |
 //!
-//! The leaves, [`clock`] and `sync`, may be used by any floor.
+//! The leaves, [`chance`], [`clock`] and `sync`, may be used by any floor.
 
+#[cfg(all(simulation, feature = "httpd"))]
+compile_error!("a module that lives by simulated time is of no use: build with --no-default-features");
+
+pub mod chance;
 pub mod clock;
 pub mod session;
 pub mod store;
