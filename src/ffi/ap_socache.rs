@@ -5,12 +5,13 @@ use super::apr_pools::{OwnPool, Pool};
 use super::httpd::Server;
 use super::util_mutex::{GlobalGuard, GlobalMutex, check};
 use super::{guard, strings, sys};
+use crate::clock::Instant;
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_int, c_uint};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a cache did not do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use super::apr_pools::Pool;
 use super::http_config::Module;
 use super::httpd::Server;
 use super::{guard, http_log, sys};
+use crate::clock::{Instant, sleep};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, ptr};
 
 /// How long a stopping child waits for its thread. Then it ends all the same, and the thread with it.
@@ -50,7 +51,7 @@ impl Drop for Handle {
         self.thread.unpark();
         let patience = Instant::now() + FAREWELL;
         while !self.running.done.load(Ordering::Acquire) && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(2));
+            sleep(Duration::from_millis(2));
         }
     }
 }

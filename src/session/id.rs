@@ -1,6 +1,7 @@
 //! The session id: the secret that a browser keeps in its cookie and nobody else keeps anywhere.
 //! Written as base64url without padding; wiped from memory when dropped.
 
+use crate::chance;
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -18,9 +19,9 @@ impl SessionId {
     ///
     /// # Errors
     /// When the kernel has no randomness to give, which on a booted Linux does not happen.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub fn random() -> Result<Self, chance::Error> {
         let mut id = SessionId([0; Self::LEN]);
-        getrandom::fill(&mut id.0)?;
+        chance::fill(&mut id.0)?;
         Ok(id)
     }
 

@@ -5,6 +5,7 @@
 use super::realm::{Derived, Realm};
 use super::scope::{Effect, Scope};
 use super::sessions::{LISTED, Session, SessionError, Sessions};
+use crate::chance;
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
 use crate::store::l1::{TableError, WriteLock};
@@ -12,7 +13,6 @@ use crate::store::record::Record;
 use crate::store::tiers::{Loaded, StoreError};
 use crate::store::tombstone::{Reason, Tombstone};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// What the ledgers of all users are derived from: the same on every node of a cluster.
@@ -95,11 +95,11 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
             agent: short(agent),
         };
         for _ in 0..Self::TRIES {
-            let number = (getrandom::u32()? % u32::from(Self::PLACES)) as u8;
+            let number = (chance::u32()? % u32::from(Self::PLACES)) as u8;
             let Derived { key, secret } = secret.place(self.realm(), user, number, now);
             let mut sealed = postcard::to_allocvec(&login).map_err(|_| SessionError::Seal)?;
             secret.seal(&[], &mut sealed).map_err(|_| SessionError::Seal)?;
-            let (deadline, idle) = (session.born_deadline(), Duration::from_secs(49 * 86_400));
+            let (deadline, idle) = (session.born_deadline(), Record::LONGEST);
             let record = Record { key, created: now, deadline, last_seen: now, idle, sealed: &sealed };
             match self.store().create(&record, now, self.budget()) {
                 Err(StoreError::Table(TableError::Exists)) => {}

@@ -7,6 +7,7 @@ use super::policy::Policy;
 use super::realm::{Derived, Realm};
 use super::rights::Rights;
 use super::scope::{Effect, Scope};
+use crate::chance;
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
 use crate::store::l1::{Lookup, Slot, TableError, WriteLock};
@@ -70,7 +71,7 @@ pub enum SessionError {
     Store(#[from] StoreError),
     /// No randomness for a new session id.
     #[error("no random session id could be drawn: {0}")]
-    Random(#[from] getrandom::Error),
+    Random(#[from] chance::Error),
     /// Another session has taken the place of the one that was to be superseded.
     #[error("the session was superseded by another request")]
     Superseded,

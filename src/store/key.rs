@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// 256-bit digest of realm and session id. Not secret, yet never logged whole: see [`Key::log_id`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; Key::LEN]);
 
 impl Key {

@@ -16,8 +16,14 @@ pub struct Record<'a> {
     pub deadline: Timestamp,
     /// Where its idle clock starts (the table's `seen` word): the begin, or earlier for a session on probation.
     pub last_seen: Timestamp,
-    /// Idle timeout: the longest time between two visits. Whole milliseconds, at most about 49 days.
+    /// Idle timeout: the longest time between two visits. Whole milliseconds, at most [`Record::LONGEST`].
     pub idle: Duration,
     /// The sealed payload, at most the table's record bound.
     pub sealed: &'a [u8],
+}
+
+impl Record<'_> {
+    /// The longest lifetime and the longest idle timeout of a session. Every field of a record has room for more; but what has to
+    /// outlive all sessions, such as a mark, is kept for a time that follows from this one.
+    pub const LONGEST: Duration = Duration::from_secs(49 * 86_400);
 }

@@ -1,5 +1,6 @@
 //! The thread of each child that keeps the table in step with the cluster's store, or stands by to.
 
+use crate::chance;
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::httpd::Server;
 use crate::ffi::threads::{self, Running};
@@ -38,7 +39,7 @@ fn watch(main: Server<'_>, running: &Running, store: &HostStore) {
 
 /// A number that no other process has: its own, and something random, as numbers of processes come again.
 fn number() -> Option<u64> {
-    let random = getrandom::u32().ok()?;
+    let random = chance::u32().ok()?;
     Some(u64::from(std::process::id()) << 32 | u64::from(random) | 1)
 }
 

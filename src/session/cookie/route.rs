@@ -2,7 +2,7 @@
 //! browser to the node that it was with before (mod_proxy_balancer's `stickysession` goes by what follows the first dot).
 //! It says nothing about the session: anybody may write anything there, and is the same visitor.
 
-use super::CookieError;
+use super::error::CookieError;
 use memchr::memchr;
 
 /// The route of a node.

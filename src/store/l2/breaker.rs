@@ -2,8 +2,10 @@
 //! again. The pause between two tries doubles from 100 ms to 1 s, give or take half of it, so that the processes of many
 //! hosts do not come back all at the same moment.
 
+use crate::chance;
+use crate::clock::Instant;
 use parking_lot::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -75,10 +77,10 @@ impl Breaker {
 }
 
 /// Any byte, for [`Breaker::failed`].
-pub(super) fn chance() -> u8 {
+pub(super) fn any_byte() -> u8 {
     let mut byte = [128];
     // Without a random source pauses are just not spread.
-    let _ = getrandom::fill(&mut byte);
+    let _ = chance::fill(&mut byte);
     u8::from_be_bytes(byte)
 }
 

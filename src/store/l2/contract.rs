@@ -1,36 +1,11 @@
-//! L2: the store that all nodes of a cluster share, and the truth about every session. This file is the contract;
-//! `memory` is its reference, and each other file or directory an engine. `tests/backends` holds every one to the laws.
-//!
-//! 1. **Create is insert-if-absent.** Of two creates of a key one wins; over a tombstone none does.
-//! 2. **Retire only shortens.** A deadline moves earlier or stays.
-//! 3. **A tombstone wins for ever**: over records, over later creates, and over later tombstones, until its time is over.
-//! 4. **Touch merges by maximum**, and creates nothing.
-//! 5. **A mark only rises**, and rises above every stamp given out before.
-//! 6. **Found, absent and unavailable are never mixed.** What cannot be told, or is of another version, is unavailable.
-//! 7. **An operation ends within its time**, whatever the engine does.
-//! 8. **What ends, is retired or is marked stands in the log** in an order that all readers agree on, before the call returns.
-//!
-//! All times are the engine's own: see [`Pulse::now`].
+//! The contract of a store, which `l2/mod.rs` states as laws: the operations of a [`Backend`] and of the [`Log`] of what
+//! happened, and the words in which they answer. Nothing here knows an engine.
 
-mod breaker;
-pub mod dbd;
-mod draining;
-pub mod files;
-mod memory;
-#[cfg(feature = "redis")]
-pub mod redis;
-pub mod socache;
-pub mod wire;
-pub mod workers;
-
-pub use draining::Draining;
-pub use memory::MemoryBackend;
-
-use super::key::Key;
-use super::record::Record;
-use super::tombstone::{Reason, Tombstone};
-use crate::clock::Timestamp;
-use std::time::{Duration, Instant};
+use crate::clock::{Instant, Timestamp};
+use crate::store::key::Key;
+use crate::store::record::Record;
+use crate::store::tombstone::{Reason, Tombstone};
+use std::time::Duration;
 
 /// A store of records and tombstones, and of the log of what happened to them. Shared by all threads of a process.
 pub trait Backend: Send + Sync {

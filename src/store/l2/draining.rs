@@ -4,14 +4,16 @@
 //! Nodes read the logs of both, so that two kinds of nodes can work side by side: those that were told `new fallback old`, and
 //! those that were told `old fallback new`. That is how a cluster changes its store node by node, and logs nobody out.
 
-use super::{BATCH, Backend, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable};
-use crate::clock::Timestamp;
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
+use crate::store::l2::contract::{
+    BATCH, Backend, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
+};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A store, and the one before it.
 pub struct Draining {

@@ -1,17 +1,17 @@
 //! The reference: a store in the memory of one process. For tests of the laws and of everything above, with faults that
 //! can be switched on.
 
-use super::{
+use crate::clock::{Instant, Timestamp, wait_for};
+use crate::store::key::Key;
+use crate::store::l2::contract::{
     BATCH, Backend, Event, Facts, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
-use crate::clock::Timestamp;
-use crate::store::key::Key;
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use parking_lot::{Condvar, Mutex};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A store in memory. Its clock stands still until it is moved. Clones are the same store.
 #[derive(Clone)]
@@ -29,8 +29,8 @@ struct State {
     reachable: bool,
     identity: u64,
     commands: u64,
-    records: HashMap<Key, (Stored, Vec<u8>)>,
-    marks: HashMap<Key, Mark>,
+    records: BTreeMap<Key, (Stored, Vec<u8>)>,
+    marks: BTreeMap<Key, Mark>,
     highest: Timestamp,
     log: BTreeMap<Position, Event>,
     trimmed: Position,
@@ -47,8 +47,8 @@ impl MemoryBackend {
             reachable: true,
             identity: 1,
             commands: 0,
-            records: HashMap::new(),
-            marks: HashMap::new(),
+            records: BTreeMap::new(),
+            marks: BTreeMap::new(),
             highest: Timestamp::default(),
             log: BTreeMap::new(),
             trimmed: Position::default(),
@@ -247,7 +247,7 @@ impl Log for MemoryLog {
     ) -> Result<Vec<(Position, Event)>, Unavailable> {
         let mut state = self.0.shared.state.lock();
         if state.last <= position && state.reachable {
-            self.0.shared.written.wait_for(&mut state, patience);
+            wait_for(&self.0.shared.written, &mut state, patience);
         }
         if !state.reachable {
             return Err(unreachable());

@@ -10,9 +10,9 @@
 //! A log entry: version, kind (`T` ended, `R` retired, `M` marked), key (32 bytes), and then of the tombstone all from its
 //! byte 2 on; or reason and deadline; or stamp and until.
 
-use super::{Event, Facts, Mark, Stored};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
+use crate::store::l2::contract::{Event, Facts, Mark, Stored};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use std::time::Duration;

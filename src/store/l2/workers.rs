@@ -4,8 +4,9 @@
 //!
 //! No thread is started before there is something to do, so that the workers can be made before a fork.
 
-use super::Unavailable;
-use super::breaker::{Breaker, chance};
+use super::breaker::{Breaker, any_byte};
+use crate::clock::{Instant, sleep};
+use crate::store::l2::contract::Unavailable;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Threads of one process at most.
 const THREADS: usize = 8;
@@ -100,7 +101,7 @@ impl Workers {
             .map_err(|why| Unavailable(format!("{engine}: the store was unavailable a moment ago: {why}")))?;
         let result = self.wait_for(within, work);
         match &result {
-            Err(Fault::Down(why)) => self.breaker.failed(permit, Instant::now(), chance(), why.clone()),
+            Err(Fault::Down(why)) => self.breaker.failed(permit, Instant::now(), any_byte(), why.clone()),
             Ok(_) | Err(Fault::Odd(_)) => self.breaker.succeeded(permit),
         }
         result.map_err(|(Fault::Down(why) | Fault::Odd(why))| Unavailable(format!("{engine}: {why}")))
@@ -118,7 +119,7 @@ impl Workers {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let patience = Instant::now() + FAREWELL;
         while self.shared.busy.load(Ordering::SeqCst) > 0 && Instant::now() < patience {
-            thread::sleep(Duration::from_millis(2));
+            sleep(Duration::from_millis(2));
         }
     }
 
@@ -252,7 +253,7 @@ mod tests {
         let workers = workers();
         let start = Instant::now();
         let late = workers.run(start + Duration::from_millis(50), || {
-            thread::sleep(Duration::from_secs(2));
+            sleep(Duration::from_secs(2));
             Ok(())
         });
         assert_eq!(late, Err(Unavailable("test: no answer in time".into())));
@@ -274,7 +275,7 @@ mod tests {
             let late = workers.run(Instant::now() + Duration::from_millis(5), move || {
                 stuck.fetch_add(1, Ordering::Relaxed);
                 while !go.load(Ordering::Relaxed) {
-                    thread::sleep(Duration::from_millis(1));
+                    sleep(Duration::from_millis(1));
                 }
                 Ok(())
             });
@@ -317,7 +318,7 @@ mod tests {
         let done = Arc::new(AtomicBool::new(false));
         let its = Arc::clone(&done);
         let _ = workers.run(Instant::now() + Duration::from_millis(10), move || {
-            thread::sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(100));
             its.store(true, Ordering::Relaxed);
             Ok(())
         });

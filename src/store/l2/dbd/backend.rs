@@ -1,46 +1,25 @@
-//! A store in a database (SQLite, MariaDB or MySQL, PostgreSQL) that something else connects to: in httpd, mod_dbd. The tables
-//! are those of `httpd-conf/sql`.
-//!
-//! Every transaction that writes to the log first raises the one row of the table of state. The lock of that row lets writers
-//! commit one after the other, in the order of their positions, so that no position is ever left out and a reader who has seen one
-//! has seen all before it. What is written and what is told of it are one transaction.
-//!
-//! All statements are whole texts: a driver that reconnects forgets prepared ones, and a pool between here and the database too.
+//! The store in a database as the contract wants it: each operation is given to a thread that can wait for the database.
 
-mod config;
-mod desk;
-mod log;
-mod sql;
-
-pub use config::DbdConfig;
-pub use desk::{Connection, Database, Rows};
-
-use super::workers::{Spawn, Workers};
-use super::{Backend, Event, Log, Mark, Stored, Unavailable, wire};
-use crate::clock::Timestamp;
+use super::client::{Access, Client, Database};
+use super::config::DbdConfig;
+use super::error::DbdError;
+use super::log::DbdLog;
+use super::shared::Shared;
+use super::sql::{CHUNK, Row, VERSION, hex};
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
+use crate::store::l2::contract::{Backend, Event, Log, Mark, Stored, Unavailable};
+use crate::store::l2::wire;
+use crate::store::l2::workers::{Spawn, Workers};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::BASE64;
-use desk::{Desk, Kind};
-use log::DbdLog;
-use sql::{ODD, Row, hex};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Keys of one statement.
-const CHUNK: usize = 100;
+use std::time::Duration;
 
 /// A store in a database. Connects when it is first used, and not before, so that it can be made before a fork.
 pub struct DbdBackend {
     shared: Arc<Shared>,
-}
-
-/// What a backend and its logs share.
-struct Shared {
-    database: Arc<dyn Database>,
-    prefix: Arc<str>,
-    workers: Workers,
 }
 
 impl DbdBackend {
@@ -52,30 +31,19 @@ impl DbdBackend {
     }
 }
 
-impl Shared {
-    /// Has an operation done by a thread that can wait.
-    fn run<R: Send + 'static>(
-        &self,
-        kind: Kind,
-        within: Instant,
-        work: impl Fn(&mut Desk<'_>) -> Result<R, String> + Send + 'static,
-    ) -> Result<R, Unavailable> {
-        let (database, prefix) = (Arc::clone(&self.database), Arc::clone(&self.prefix));
-        self.workers.run(within, move || desk::work(&*database, &prefix, kind, within, work))
-    }
-}
-
-impl Desk<'_> {
+impl Client<'_> {
     /// How a key stands, its payload, and whether the tables are of this version.
-    fn load(&mut self, key: &Key) -> Result<(Stored, Vec<u8>), String> {
+    fn load(&mut self, key: &Key) -> Result<(Stored, Vec<u8>), DbdError> {
         let statement = self.sql.load(key);
         self.row(&statement, |row| {
-            if row.number(13)? != log::VERSION {
-                return Err(ODD.into());
+            if row.number(13)? != VERSION {
+                return Err(DbdError::Unreadable);
             }
             let stored = row.stored()?;
             let sealed = match stored {
-                Stored::Record(_) => BASE64.decode(row.text(12)?.as_bytes()).map_err(|_| ODD.to_owned())?,
+                Stored::Record(_) => {
+                    BASE64.decode(row.text(12)?.as_bytes()).map_err(|_| DbdError::Unreadable)?
+                }
                 _ => Vec::new(),
             };
             Ok((stored, sealed))
@@ -83,30 +51,30 @@ impl Desk<'_> {
     }
 
     /// How a key stands that is going to be changed, and whether there is a row of it.
-    fn find(&mut self, key: &Key) -> Result<(Stored, bool), String> {
+    fn find(&mut self, key: &Key) -> Result<(Stored, bool), DbdError> {
         match &self.select(&self.sql.find(key))?[..] {
             [] => Ok((Stored::Nothing, false)),
             [row, ..] => Ok((Row(row).stored()?, true)),
         }
     }
 
-    fn tell(&mut self, event: &Event) -> Result<(), String> {
+    fn tell(&mut self, event: &Event) -> Result<(), DbdError> {
         match self.execute(&self.sql.tell(&wire::event(event)))? {
             1 => Ok(()),
-            _ => Err("the log took no entry".into()),
+            _ => Err(DbdError::Unexpected("the log took no entry")),
         }
     }
 
     /// Stores a record unless there is something. One that is just the same is this one, stored by a try before.
-    fn create(&mut self, record: &Record<'_>) -> Result<bool, String> {
-        let Err(said) = self.execute(&self.sql.create(record)) else { return Ok(true) };
+    fn create(&mut self, record: &Record<'_>) -> Result<bool, DbdError> {
+        let Err(refused) = self.execute(&self.sql.create(record)) else { return Ok(true) };
         // Whether that was because of the key, the key tells.
         match self.load(&record.key)? {
             (Stored::Record(facts), sealed) => Ok(sealed == record.sealed
                 && (facts.created, facts.born_deadline) == (record.created, record.deadline)),
             (Stored::Tombstone(_), _) => Ok(false),
             (Stored::Nothing, _) => match self.execute(&self.sql.bury(&record.key))? {
-                0 => Err(said),
+                0 => Err(refused),
                 _ => self.execute(&self.sql.create(record)).map(|_| true),
             },
         }
@@ -116,13 +84,14 @@ impl Desk<'_> {
 impl Backend for DbdBackend {
     fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable> {
         let (record, sealed) = (Record { sealed: &[], ..*record }, record.sealed.to_vec());
-        self.shared.run(Kind::Writes, within, move |desk| desk.create(&Record { sealed: &sealed, ..record }))
+        self.shared
+            .run(Access::Writes, within, move |client| client.create(&Record { sealed: &sealed, ..record }))
     }
 
     fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable> {
         let key = *key;
         sealed.clear();
-        let (stored, payload) = self.shared.run(Kind::Reads, within, move |desk| desk.load(&key))?;
+        let (stored, payload) = self.shared.run(Access::Reads, within, move |client| client.load(&key))?;
         sealed.extend_from_slice(&payload);
         Ok(stored)
     }
@@ -135,11 +104,11 @@ impl Backend for DbdBackend {
         within: Instant,
     ) -> Result<Stored, Unavailable> {
         let key = *key;
-        self.shared.run(Kind::Writes, within, move |desk| {
-            desk.write(&desk.sql.next_position(), |desk| match desk.find(&key)?.0 {
+        self.shared.run(Access::Writes, within, move |client| {
+            client.write(&client.sql.next_position(), |client| match client.find(&key)?.0 {
                 Stored::Record(mut facts) if deadline < facts.deadline => {
-                    desk.execute(&desk.sql.retire(&key, deadline, reason))?;
-                    desk.tell(&Event::Retired { key, deadline, reason })?;
+                    client.execute(&client.sql.retire(&key, deadline, reason))?;
+                    client.tell(&Event::Retired { key, deadline, reason })?;
                     (facts.deadline, facts.ends_as) = (deadline, reason);
                     Ok((true, Stored::Record(facts)))
                 }
@@ -150,14 +119,14 @@ impl Backend for DbdBackend {
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {
         let (key, tombstone) = (*key, *tombstone);
-        self.shared.run(Kind::Writes, within, move |desk| {
-            desk.write(&desk.sql.next_position(), |desk| {
-                let (before, there) = desk.find(&key)?;
+        self.shared.run(Access::Writes, within, move |client| {
+            client.write(&client.sql.next_position(), |client| {
+                let (before, there) = client.find(&key)?;
                 if let Stored::Tombstone(_) = before {
                     return Ok((false, before));
                 }
-                desk.execute(&desk.sql.end(&key, &tombstone, there))?;
-                desk.tell(&Event::Ended { key, tombstone })?;
+                client.execute(&client.sql.end(&key, &tombstone, there))?;
+                client.tell(&Event::Ended { key, tombstone })?;
                 Ok((true, before))
             })
         })
@@ -171,8 +140,8 @@ impl Backend for DbdBackend {
         // In one order, so that two batches do not wait for each other; of a key that is there twice, the later.
         seen.sort_unstable_by_key(|(key, at)| (*key.as_bytes(), std::cmp::Reverse(*at)));
         seen.dedup_by_key(|(key, _)| *key);
-        self.shared.run(Kind::Writes, within, move |desk| {
-            seen.chunks(CHUNK).try_for_each(|some| desk.execute(&desk.sql.touch(some)).map(drop))
+        self.shared.run(Access::Writes, within, move |client| {
+            seen.chunks(CHUNK).try_for_each(|some| client.execute(&client.sql.touch(some)).map(drop))
         })
     }
 
@@ -184,18 +153,18 @@ impl Backend for DbdBackend {
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let scope = *scope;
-        self.shared.run(Kind::Writes, within, move |desk| {
-            desk.write(&desk.sql.next_stamp(stamp), |desk| {
-                let statement = desk.sql.mark(&scope);
-                let (mark, there) = desk.row(&statement, |row| {
+        self.shared.run(Access::Writes, within, move |client| {
+            client.write(&client.sql.next_stamp(stamp), |client| {
+                let statement = client.sql.mark(&scope);
+                let (mark, there) = client.row(&statement, |row| {
                     // Two marks of one scope merge by maximum.
                     let stamp = stamp.map_or_else(|| row.time(1), Ok)?.max(row.time(2)?);
                     let until = row.time(0)?.after(keep).max(row.time(3)?);
                     Ok((Mark { scope, stamp, until }, !row.text(4)?.is_empty()))
                 })?;
                 let (stamp, until) = (mark.stamp.as_millis(), mark.until.as_millis());
-                desk.execute(&desk.sql.set_mark(&scope, stamp, until, there))?;
-                desk.tell(&Event::Marked(mark))?;
+                client.execute(&client.sql.set_mark(&scope, stamp, until, there))?;
+                client.tell(&Event::Marked(mark))?;
                 Ok((true, mark.stamp))
             })
         })
@@ -206,8 +175,8 @@ impl Backend for DbdBackend {
             return Ok(Vec::new());
         }
         let scopes = scopes.to_vec();
-        self.shared.run(Kind::Reads, within, move |desk| {
-            let rows = desk.select(&desk.sql.stamps(&scopes))?;
+        self.shared.run(Access::Reads, within, move |client| {
+            let rows = client.select(&client.sql.stamps(&scopes))?;
             let stamp = |scope: &Key| {
                 let scope = hex(scope);
                 let row = rows.iter().map(|row| Row(row)).find(|row| row.text(0) == Ok(&scope));
@@ -227,7 +196,7 @@ impl Backend for DbdBackend {
     }
 
     fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {
-        self.shared.run(Kind::Reads, within, |desk| desk.check())?;
+        self.shared.run(Access::Reads, within, |client| client.check())?;
         Ok(Box::new(DbdLog::new(Arc::clone(&self.shared))))
     }
 }

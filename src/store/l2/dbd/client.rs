@@ -1,11 +1,12 @@
 //! One operation with one connection: statements, transactions, and what to do when either fails. What failed is tried again
 //! while there is time, with another connection if that one is gone; so each operation is such that doing it twice is no harm.
 
-use super::sql::{Dialect, ODD, Row, Sql};
+use super::error::DbdError;
+use super::sql::{Dialect, Row, Sql};
+use crate::clock::{Instant, sleep};
 use crate::store::l2::workers::Fault;
 use parking_lot::{Mutex, MutexGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What gives connections to a database.
 pub trait Database: Send + Sync {
@@ -42,13 +43,10 @@ pub trait Connection {
 
 /// Whether an operation writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Access {
     Reads,
     Writes,
 }
-
-/// SQLite's driver takes it for an error once that somebody has made a table, of whomever, since the last time.
-const OTHER_TABLES: &str = "schema has changed";
 
 /// How often an operation is tried.
 const TRIES: u32 = 6;
@@ -59,8 +57,8 @@ const BUSY: &str = "PRAGMA busy_timeout = 50";
 /// of the file, also the one that has it.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Where an operation is done.
-pub(super) struct Desk<'d> {
+/// One operation's connection, and what its statements are made of.
+pub(super) struct Client<'d> {
     connection: Box<dyn Connection + 'd>,
     pub(super) sql: Sql<'d>,
     pub(super) within: Instant,
@@ -79,39 +77,40 @@ enum Trouble {
 pub(super) fn work<R>(
     database: &dyn Database,
     prefix: &str,
-    kind: Kind,
+    access: Access,
     within: Instant,
-    work: impl Fn(&mut Desk<'_>) -> Result<R, String>,
+    work: impl Fn(&mut Client<'_>) -> Result<R, DbdError>,
 ) -> Result<R, Fault> {
     let mut pause = Duration::from_millis(2);
     for _ in 1..TRIES {
-        match once(database, prefix, kind, within, &work) {
+        match once(database, prefix, access, within, &work) {
             Err(Trouble::Again(fault)) if Instant::now() + pause >= within => return Err(fault),
-            Err(Trouble::Again(_)) => thread::sleep(pause),
+            Err(Trouble::Again(_)) => sleep(pause),
             Err(Trouble::Not(fault)) => return Err(fault),
             Ok(done) => return Ok(done),
         }
         pause *= 2;
     }
-    once(database, prefix, kind, within, &work).map_err(|(Trouble::Again(fault) | Trouble::Not(fault))| fault)
+    once(database, prefix, access, within, &work)
+        .map_err(|(Trouble::Again(fault) | Trouble::Not(fault))| fault)
 }
 
 fn once<R>(
     database: &dyn Database,
     prefix: &str,
-    kind: Kind,
+    access: Access,
     within: Instant,
-    work: impl Fn(&mut Desk<'_>) -> Result<R, String>,
+    work: impl Fn(&mut Client<'_>) -> Result<R, DbdError>,
 ) -> Result<R, Trouble> {
-    let mut desk = Desk::open(database, prefix, kind, within)?;
-    work(&mut desk).map_err(|said| desk.trouble(said))
+    let mut client = Client::open(database, prefix, access, within)?;
+    work(&mut client).map_err(|error| client.trouble(error))
 }
 
-impl<'d> Desk<'d> {
+impl<'d> Client<'d> {
     fn open(
         database: &'d dyn Database,
         prefix: &'d str,
-        kind: Kind,
+        access: Access,
         within: Instant,
     ) -> Result<Self, Trouble> {
         let down = |why: String| Trouble::Not(Fault::Down(why));
@@ -123,23 +122,29 @@ impl<'d> Desk<'d> {
         let mut writing = None;
         if dialect == Dialect::Sqlite {
             connection.select(BUSY).map_err(|said| Trouble::Again(Fault::Down(said)))?;
-            if kind == Kind::Writes {
-                let guard = WRITING.try_lock_until(within);
+            if access == Access::Writes {
+                let guard = WRITING.try_lock_for(within.saturating_duration_since(Instant::now()));
                 writing =
                     Some(guard.ok_or_else(|| down("another writer of this process is waiting".into()))?);
             }
         }
-        Ok(Desk { connection, sql: Sql { dialect, prefix }, within, _writing: writing })
+        Ok(Client { connection, sql: Sql { dialect, prefix }, within, _writing: writing })
     }
 
     /// What a failure means.
-    fn trouble(&mut self, said: String) -> Trouble {
-        if said == ODD {
-            return Trouble::Not(Fault::Odd(said));
+    fn trouble(&mut self, error: DbdError) -> Trouble {
+        let said = error.to_string();
+        match error {
+            DbdError::Unreadable => return Trouble::Not(Fault::Odd(said)),
+            DbdError::SchemaChanged(_) => {
+                // The connection is good again once it has failed so.
+                let _ = self.select(&self.sql.version());
+                return Trouble::Again(Fault::Odd(said));
+            }
+            DbdError::Refused(_) | DbdError::Unexpected(_) | DbdError::Random(_) => {}
         }
-        match self.connection.select(&self.sql.version()) {
-            _ if said.contains(OTHER_TABLES) => Trouble::Again(Fault::Odd(said)),
-            Err(said_then) if said_then.contains(OTHER_TABLES) => Trouble::Again(Fault::Odd(said)),
+        match self.select(&self.sql.version()) {
+            Err(DbdError::SchemaChanged(_)) => Trouble::Again(Fault::Odd(said)),
             // Its file is locked, or cannot be written.
             Ok(rows) if !rows.is_empty() && self.sql.dialect == Dialect::Sqlite => {
                 Trouble::Again(Fault::Down(said))
@@ -149,8 +154,8 @@ impl<'d> Desk<'d> {
             Ok(_) => {
                 Trouble::Not(Fault::Down(self.no_tables(&format!("{}_state is empty", self.sql.prefix))))
             }
-            Err(said_then) => match self.connection.select("SELECT 1") {
-                Ok(_) => Trouble::Not(Fault::Down(self.no_tables(&said_then))),
+            Err(then) => match self.select("SELECT 1") {
+                Ok(_) => Trouble::Not(Fault::Down(self.no_tables(&then.to_string()))),
                 Err(_) => Trouble::Again(Fault::Down(said)),
             },
         }
@@ -167,24 +172,24 @@ impl<'d> Desk<'d> {
 
     /// Does what a statement says. Returns how many rows it changed, where the driver counts them; MySQL's leaves out those that
     /// were so before.
-    pub(super) fn execute(&mut self, statement: &str) -> Result<u64, String> {
-        self.connection.execute(statement)
+    pub(super) fn execute(&mut self, statement: &str) -> Result<u64, DbdError> {
+        self.connection.execute(statement).map_err(DbdError::of_driver)
     }
 
-    pub(super) fn select(&mut self, statement: &str) -> Result<Rows, String> {
-        self.connection.select(statement)
+    pub(super) fn select(&mut self, statement: &str) -> Result<Rows, DbdError> {
+        self.connection.select(statement).map_err(DbdError::of_driver)
     }
 
     /// The one row that a statement gives.
     pub(super) fn row<R>(
         &mut self,
         statement: &str,
-        read: impl FnOnce(Row<'_>) -> Result<R, String>,
-    ) -> Result<R, String> {
+        read: impl FnOnce(Row<'_>) -> Result<R, DbdError>,
+    ) -> Result<R, DbdError> {
         match &self.select(statement)?[..] {
             [row] => read(Row(row)),
             // Its absence tells nothing.
-            _ => Err("there is not the one row that there should be".into()),
+            _ => Err(DbdError::Unexpected("there is not the one row that there should be")),
         }
     }
 
@@ -192,11 +197,11 @@ impl<'d> Desk<'d> {
     pub(super) fn write<R>(
         &mut self,
         first: &str,
-        body: impl FnOnce(&mut Self) -> Result<(bool, R), String>,
-    ) -> Result<R, String> {
-        self.transaction(first, |desk, changed| match changed {
-            1 => body(desk),
-            _ => Err("there is no row of state".into()),
+        body: impl FnOnce(&mut Self) -> Result<(bool, R), DbdError>,
+    ) -> Result<R, DbdError> {
+        self.transaction(first, |client, changed| match changed {
+            1 => body(client),
+            _ => Err(DbdError::Unexpected("there is no row of state")),
         })
     }
 
@@ -204,8 +209,8 @@ impl<'d> Desk<'d> {
     pub(super) fn transaction<R>(
         &mut self,
         first: &str,
-        body: impl FnOnce(&mut Self, u64) -> Result<(bool, R), String>,
-    ) -> Result<R, String> {
+        body: impl FnOnce(&mut Self, u64) -> Result<(bool, R), DbdError>,
+    ) -> Result<R, DbdError> {
         let done = self.begin(first).and_then(|changed| body(self, changed)).and_then(|(keep, result)| {
             self.execute(if keep { "COMMIT" } else { "ROLLBACK" })?;
             Ok(result)
@@ -217,7 +222,7 @@ impl<'d> Desk<'d> {
         done
     }
 
-    fn begin(&mut self, first: &str) -> Result<u64, String> {
+    fn begin(&mut self, first: &str) -> Result<u64, DbdError> {
         for statement in self.sql.dialect.begin() {
             self.execute(statement)?;
         }

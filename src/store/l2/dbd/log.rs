@@ -1,21 +1,21 @@
 //! The log as a table, which readers look into again and again, and beside it what nodes say of themselves and the marks that are
 //! kept.
 
-use super::desk::{Desk, Kind};
-use super::sql::{Dialect, ODD, Row};
-use super::{CHUNK, Shared};
-use crate::clock::Timestamp;
+use super::client::{Access, Client};
+use super::error::DbdError;
+use super::shared::Shared;
+use super::sql::{CHUNK, Dialect, Row, VERSION};
+use crate::chance;
+use crate::clock::{Instant, Timestamp, sleep};
 use crate::store::key::Key;
-use crate::store::l2::{
-    BATCH, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable, WORD_AFTER, wire,
+use crate::store::l2::contract::{
+    BATCH, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable, WORD_AFTER,
 };
+use crate::store::l2::wire;
 use data_encoding::{BASE64, HEXLOWER};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Of the tables.
-pub(super) const VERSION: u64 = 1;
 /// How long a reader sleeps between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a look may take beyond the reader's patience.
@@ -38,14 +38,14 @@ impl DbdLog {
     }
 }
 
-impl Desk<'_> {
+impl Client<'_> {
     /// Whether the tables are there and of this version.
-    pub(super) fn check(&mut self) -> Result<(), String> {
+    pub(super) fn check(&mut self) -> Result<(), DbdError> {
         let statement = self.sql.version();
-        self.row(&statement, |row| if row.number(0)? == VERSION { Ok(()) } else { Err(ODD.into()) })
+        self.row(&statement, |row| if row.number(0)? == VERSION { Ok(()) } else { Err(DbdError::Unreadable) })
     }
 
-    fn say(&mut self, node: &NodeReport) -> Result<(), String> {
+    fn say(&mut self, node: &NodeReport) -> Result<(), DbdError> {
         let (table, clock) = (format!("{}_node", self.sql.prefix), self.sql.dialect.clock());
         let id = blake3::hash(node.name.as_bytes()).to_hex();
         let word = [&node.name, &node.version, &node.fingerprint]
@@ -61,7 +61,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn pulse(&mut self) -> Result<Pulse, String> {
+    fn pulse(&mut self) -> Result<Pulse, DbdError> {
         let prefix = self.sql.prefix;
         let token = format!("COALESCE((SELECT MAX(token) FROM {prefix}_instance), '')");
         // What differs once the server was started again, or another took its place. In each, what is missing then is the token.
@@ -78,7 +78,7 @@ impl Desk<'_> {
         for _ in 0..3 {
             let (pulse, no_id, no_token) = self.row(&statement, |row| {
                 if row.number(1)? != VERSION {
-                    return Err(ODD.into());
+                    return Err(DbdError::Unreadable);
                 }
                 let (id, token, instance) = (row.text(2)?, row.text(5)?, row.text(6)?);
                 let identity = blake3::hash(format!("{id}\n{token}\n{instance}").as_bytes());
@@ -106,11 +106,11 @@ impl Desk<'_> {
                     .execute(&format!("INSERT INTO {prefix}_instance (one, token) VALUES (1, '{token}')"));
             }
         }
-        Err("the database does not keep who it is".into())
+        Err(DbdError::Unexpected("the database does not keep who it is"))
     }
 
     /// The entries after a position, if the log has them all.
-    fn after(&mut self, position: u64) -> Result<Look, String> {
+    fn after(&mut self, position: u64) -> Result<Look, DbdError> {
         let prefix = self.sql.prefix;
         let (last, trimmed) = self
             .row(&format!("SELECT last, trimmed FROM {prefix}_state WHERE one = 1"), |row| {
@@ -131,13 +131,13 @@ impl Desk<'_> {
             let bytes = HEXLOWER.decode(row.text(1)?.as_bytes()).unwrap_or_default();
             Ok((Position { major: row.number(0)?, minor: 0 }, wire::read_event(&bytes)))
         };
-        let entries = rows.iter().map(entry).collect::<Result<Vec<_>, String>>()?;
+        let entries = rows.iter().map(entry).collect::<Result<Vec<_>, DbdError>>()?;
         // Also those that were purged since the look at the state.
         let whole = entries.iter().zip(position + 1..).all(|((at, _), expected)| at.major == expected);
         if whole && !entries.is_empty() { Ok(Look::Entries(entries)) } else { Ok(Look::Gap) }
     }
 
-    fn purge(&mut self, before: Timestamp) -> Result<(), String> {
+    fn purge(&mut self, before: Timestamp) -> Result<(), DbdError> {
         let (prefix, clock) = (self.sql.prefix, self.sql.dialect.clock());
         for _ in 0..STEPS {
             let rows = self.select(&format!(
@@ -164,7 +164,7 @@ impl Desk<'_> {
                 "SELECT id FROM {prefix}_session WHERE kept_until <= {clock} ORDER BY kept_until LIMIT {BATCH}"
             ))?;
             for some in over.chunks(CHUNK) {
-                let ids: Result<Vec<String>, String> =
+                let ids: Result<Vec<String>, DbdError> =
                     some.iter().map(|row| Row(row).text(0).map(|id| format!("'{}'", plain(id)))).collect();
                 self.execute(&format!(
                     "DELETE FROM {prefix}_session WHERE id IN ({}) AND kept_until <= {clock}",
@@ -179,13 +179,13 @@ impl Desk<'_> {
     }
 
     /// Removes the entries up to that one.
-    fn trim(&mut self, upto: u64) -> Result<(), String> {
+    fn trim(&mut self, upto: u64) -> Result<(), DbdError> {
         let prefix = self.sql.prefix;
         let first = format!("UPDATE {prefix}_state SET trimmed = {upto} WHERE one = 1 AND trimmed < {upto}");
-        self.transaction(&first, |desk, raised| {
+        self.transaction(&first, |client, raised| {
             // Else somebody else was quicker, and has removed them.
             if raised == 1 {
-                desk.execute(&format!("DELETE FROM {prefix}_log WHERE position <= {upto}"))?;
+                client.execute(&format!("DELETE FROM {prefix}_log WHERE position <= {upto}"))?;
             }
             Ok((raised == 1, ()))
         })
@@ -208,12 +208,12 @@ impl Log for DbdLog {
     fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable> {
         let fresh = |(said, at): &(NodeReport, Instant)| said == node && at.elapsed() < WORD_AFTER;
         if self.said.as_ref().is_some_and(fresh) {
-            return self.shared.run(Kind::Reads, within, |desk| desk.pulse());
+            return self.shared.run(Access::Reads, within, |client| client.pulse());
         }
         let word = node.clone();
-        let pulse = self.shared.run(Kind::Writes, within, move |desk| {
-            desk.say(&word)?;
-            desk.pulse()
+        let pulse = self.shared.run(Access::Writes, within, move |client| {
+            client.say(&word)?;
+            client.pulse()
         })?;
         self.said = Some((node.clone(), Instant::now()));
         Ok(pulse)
@@ -227,7 +227,7 @@ impl Log for DbdLog {
         let until = Instant::now() + patience;
         loop {
             let within = until.max(Instant::now()) + SLACK;
-            match self.shared.run(Kind::Reads, within, move |desk| desk.after(position.major))? {
+            match self.shared.run(Access::Reads, within, move |client| client.after(position.major))? {
                 Look::Gap => {
                     return Err(Unavailable(
                         "database: the log has lost entries that were not read yet".into(),
@@ -238,7 +238,7 @@ impl Log for DbdLog {
                     if rest.is_zero() {
                         return Ok(entries);
                     }
-                    thread::sleep(rest.min(LOOK));
+                    sleep(rest.min(LOOK));
                 }
                 Look::Entries(entries) => return Ok(entries),
             }
@@ -246,16 +246,16 @@ impl Log for DbdLog {
     }
 
     fn marks(&mut self, within: Instant) -> Result<Vec<Mark>, Unavailable> {
-        self.shared.run(Kind::Reads, within, |desk| {
-            let (prefix, clock) = (desk.sql.prefix, desk.sql.dialect.clock());
-            let rows = desk.select(&format!(
+        self.shared.run(Access::Reads, within, |client| {
+            let (prefix, clock) = (client.sql.prefix, client.sql.dialect.clock());
+            let rows = client.select(&format!(
                 "SELECT scope, stamp, kept_until FROM {prefix}_mark WHERE kept_until > {clock}"
             ))?;
             let mark = |row: &Vec<Option<String>>| {
                 let row = Row(row);
                 let scope = HEXLOWER.decode(row.text(0)?.as_bytes()).ok();
                 let scope = scope.and_then(|bytes| <[u8; Key::LEN]>::try_from(bytes).ok());
-                let scope = Key::new(scope.ok_or_else(|| ODD.to_owned())?);
+                let scope = Key::new(scope.ok_or(DbdError::Unreadable)?);
                 Ok(Mark { scope, stamp: row.time(1)?, until: row.time(2)? })
             };
             rows.iter().map(mark).collect()
@@ -263,8 +263,8 @@ impl Log for DbdLog {
     }
 
     fn nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Unavailable> {
-        self.shared.run(Kind::Reads, within, |desk| {
-            let rows = desk.select(&format!("SELECT word, said_at FROM {}_node", desk.sql.prefix))?;
+        self.shared.run(Access::Reads, within, |client| {
+            let rows = client.select(&format!("SELECT word, said_at FROM {}_node", client.sql.prefix))?;
             // What another version said in another way is left out: it is only for people to look at.
             let mut words: Vec<NodeWord> = rows.iter().filter_map(|row| node_word(&Row(row))).collect();
             words.sort_unstable_by(|one, other| one.report.name.cmp(&other.report.name));
@@ -273,7 +273,7 @@ impl Log for DbdLog {
     }
 
     fn purge(&mut self, before: Timestamp, within: Instant) -> Result<(), Unavailable> {
-        self.shared.run(Kind::Writes, within, move |desk| desk.purge(before))
+        self.shared.run(Access::Writes, within, move |client| client.purge(before))
     }
 }
 
@@ -289,8 +289,8 @@ fn plain(id: &str) -> String {
     id.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-fn random() -> Result<String, String> {
+fn random() -> Result<String, DbdError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| format!("no random bytes: {e}"))?;
+    chance::fill(&mut bytes)?;
     Ok(HEXLOWER.encode(&bytes))
 }

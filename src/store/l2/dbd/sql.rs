@@ -1,9 +1,10 @@
 //! The statements, and how databases differ in them. Whole texts, with nothing in them but numbers, hexadecimal digits, base64 and
 //! the names of tables, so that nothing need be escaped.
 
+use super::error::DbdError;
 use crate::clock::Timestamp;
 use crate::store::key::Key;
-use crate::store::l2::{Facts, Stored};
+use crate::store::l2::contract::{Facts, Stored};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::{BASE64, HEXLOWER};
@@ -12,6 +13,11 @@ use std::time::Duration;
 
 /// How long a record stays past its deadline, so that it can still be told why it ended.
 const AFTERLIFE: Duration = Duration::from_secs(60);
+
+/// Version of the tables.
+pub(super) const VERSION: u64 = 1;
+/// Keys of one statement.
+pub(super) const CHUNK: usize = 100;
 
 /// What a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,30 +250,27 @@ pub(super) fn hex(key: &Key) -> String {
 /// A row of an answer.
 pub(super) struct Row<'r>(pub(super) &'r [Option<String>]);
 
-/// A row is not as it should be: another version wrote it, or somebody changed the tables.
-pub(super) const ODD: &str = "the tables hold something that this version of the module cannot read";
-
 impl Row<'_> {
-    pub(super) fn text(&self, column: usize) -> Result<&str, String> {
-        self.0.get(column).and_then(Option::as_deref).ok_or_else(|| ODD.to_owned())
+    pub(super) fn text(&self, column: usize) -> Result<&str, DbdError> {
+        self.0.get(column).and_then(Option::as_deref).ok_or(DbdError::Unreadable)
     }
 
-    pub(super) fn number(&self, column: usize) -> Result<u64, String> {
-        self.text(column)?.parse().map_err(|_| ODD.to_owned())
+    pub(super) fn number(&self, column: usize) -> Result<u64, DbdError> {
+        self.text(column)?.parse().map_err(|_| DbdError::Unreadable)
     }
 
-    pub(super) fn time(&self, column: usize) -> Result<Timestamp, String> {
+    pub(super) fn time(&self, column: usize) -> Result<Timestamp, DbdError> {
         self.number(column).map(Timestamp::from_millis)
     }
 
     /// How the key stands: from a row whose first columns are the clock and [`COLUMNS`].
-    pub(super) fn stored(&self) -> Result<Stored, String> {
+    pub(super) fn stored(&self) -> Result<Stored, DbdError> {
         let kind = self.0.get(1).and_then(Option::as_deref).unwrap_or_default();
         if kind.is_empty() {
             return Ok(Stored::Nothing);
         }
-        let code = u8::try_from(self.number(2)?).map_err(|_| ODD.to_owned())?;
-        let reason = Reason::from_code(code).ok_or_else(|| ODD.to_owned())?;
+        let code = u8::try_from(self.number(2)?).map_err(|_| DbdError::Unreadable)?;
+        let reason = Reason::from_code(code).ok_or(DbdError::Unreadable)?;
         match kind {
             "R" => Ok(Stored::Record(Facts {
                 ends_as: reason,
@@ -282,11 +285,11 @@ impl Row<'_> {
                 if until <= self.time(0)? {
                     return Ok(Stored::Nothing);
                 }
-                let node = u16::try_from(self.number(9)?).map_err(|_| ODD.to_owned())?;
+                let node = u16::try_from(self.number(9)?).map_err(|_| DbdError::Unreadable)?;
                 let ends_line = self.number(8)? != 0;
                 Ok(Stored::Tombstone(Tombstone { reason, node, at: self.time(10)?, until, ends_line }))
             }
-            _ => Err(ODD.into()),
+            _ => Err(DbdError::Unreadable),
         }
     }
 }

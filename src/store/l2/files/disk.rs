@@ -2,6 +2,7 @@
 //! a file with its contents is placed under a name that nobody has yet, an empty one is made, a directory is made or listed. Nothing is ever
 //! written in place, and nothing waits for a lock.
 
+use crate::chance;
 use crate::clock::Timestamp;
 use crate::store::l2::workers::Fault;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
@@ -106,7 +107,7 @@ impl Disk {
         self.tag.get_or_init(|| {
             let mut tag = [0; 8];
             // Without a random source, two processes might have the same; a file is then refused, as it is there.
-            let _ = getrandom::fill(&mut tag);
+            let _ = chance::fill(&mut tag);
             data_encoding::HEXLOWER.encode(&tag)
         })
     }

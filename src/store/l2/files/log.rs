@@ -6,15 +6,15 @@
 //! hosts can purge at a time. A writer that has found a place at or before it, because it was asleep for so long, takes another.
 
 use super::disk::{self, fault};
-use super::{Shared, TRIES};
-use crate::clock::Timestamp;
+use super::shared::{Shared, TRIES};
+use crate::clock::{Instant, Timestamp};
+use crate::store::l2::contract::{Event, Position};
+use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
-use crate::store::l2::{Event, Position, wire};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// Entries of a directory.
 const THOUSAND: u64 = 1000;
@@ -170,10 +170,11 @@ impl Shared {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::super::{FilesBackend, FilesConfig};
+    use super::super::backend::FilesBackend;
+    use super::super::config::FilesConfig;
     use super::*;
     use crate::store::key::Key;
-    use crate::store::l2::Mark;
+    use crate::store::l2::contract::Mark;
     use crate::store::l2::workers::PlainThreads;
     use std::sync::Arc;
 

@@ -10,15 +10,15 @@
 //! could take the same stamp once more, has been given up by its caller long since, and a mark that it makes still only rises.
 
 use super::disk::{self, fault};
-use super::{Shared, TRIES, key_of};
-use crate::clock::Timestamp;
+use super::shared::{Shared, TRIES, key_of};
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
+use crate::store::l2::contract::{Event, Mark, NodeReport, NodeWord};
 use crate::store::l2::workers::Fault;
-use crate::store::l2::{Event, Mark, NodeReport, NodeWord};
 use data_encoding::HEXLOWER;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Stamps that were given out are kept for so long after a higher one: longer than anybody takes to choose one.
 const CHOICE: Duration = Duration::from_secs(60);

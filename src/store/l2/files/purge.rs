@@ -6,16 +6,18 @@
 
 use super::disk::{self, fault};
 use super::sessions::{self, FAN, Listing, TOLD};
-use super::{Shared, key_of};
-use crate::clock::Timestamp;
+use super::shared::{Round, Shared, key_of};
+use crate::chance;
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
+use crate::store::l2::contract::Stored;
+use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
-use crate::store::l2::{Stored, wire};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long one purge goes on.
 const SPELL: Duration = Duration::from_millis(50);
@@ -27,17 +29,6 @@ const LEFT_OVER: Duration = Duration::from_secs(3600);
 const HEAD: u64 = 44;
 /// Directories that sessions lie in.
 const FANS: u16 = 1 << (4 * FAN);
-
-/// How far the rounds through sessions and marks have come.
-#[derive(Default)]
-pub(super) struct Round {
-    /// The directory of sessions. The first is drawn, so that each is looked at even if no process lives for a round.
-    fan: Option<u16>,
-    /// The last session in it that was looked at.
-    session: String,
-    /// The last scope of marks.
-    scope: String,
-}
 
 impl Shared {
     /// Removes what is over, until about a third of the time is, and 50 ms at most. Does nothing while an earlier one is stuck.
@@ -73,7 +64,7 @@ impl Shared {
         let failed = fault("sessions that are over cannot be looked up");
         for _ in 0..=FANS {
             let fan = *round.fan.get_or_insert_with(|| {
-                let drawn = getrandom::u32().unwrap_or_default() % u32::from(FANS);
+                let drawn = chance::u32().unwrap_or_default() % u32::from(FANS);
                 u16::try_from(drawn).unwrap_or_default()
             });
             let prefix = format!("{fan:03x}");
@@ -153,7 +144,8 @@ fn remove_listed(dir: &Path, listing: &Listing) -> io::Result<()> {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::super::{FilesBackend, FilesConfig};
+    use super::super::backend::FilesBackend;
+    use super::super::config::FilesConfig;
     use super::*;
     use crate::store::l2::workers::PlainThreads;
     use crate::store::record::Record;

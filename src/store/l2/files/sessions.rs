@@ -11,11 +11,12 @@
 //! the tombstone and then looks for a record: of two who race, at least one sees the other.
 
 use super::disk::{self, fault};
-use super::{Shared, TRIES};
+use super::shared::{Shared, TRIES};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
+use crate::store::l2::contract::{Event, Facts, Stored};
+use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
-use crate::store::l2::{Event, Facts, Stored, wire};
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::HEXLOWER;
 use std::fs::{self, Permissions};

@@ -1,36 +1,23 @@
-//! A store in Redis (5.0 or later) or Valkey: one server, the master that sentinels name, or a cluster. Records and tombstones
-//! are plain strings that expire by themselves; the log is a stream. All steps that must be one are scripts.
-//!
-//! A call that finds its connection closed is made once more with a new one. So an operation may be done twice, and each is such
-//! that this is no harm: a second create of the same bytes succeeds, and a second end finds its own tombstone.
+//! The store in Redis as the contract wants it: each operation as a command or a script.
 
-mod cluster;
-mod config;
-mod connect;
-mod link;
-mod log;
-mod names;
-mod pool;
-mod route;
-mod scripts;
-mod stream;
-
-pub use config::{RedisConfig, SecretSource};
-
-use super::{BATCH, Backend, Event, Log, Stored, Unavailable, wire};
-use crate::clock::Timestamp;
+use super::config::RedisConfig;
+use super::link::{Fault, Link, command};
+use super::log::{self, RedisLog};
+use super::names::Names;
+use super::route::Route;
+use super::shared::Shared;
+use super::{cluster, connect, scripts};
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
+use crate::store::l2::contract::{BATCH, Backend, Event, Log, Stored, Unavailable};
+use crate::store::l2::wire;
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use ::redis::{Cmd, Value};
 use data_encoding::HEXLOWER;
-use link::{Fault, Link, command};
-use log::RedisLog;
-use names::Names;
-use route::Route;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long Redis keeps a record past its deadline, so that it can still be told why it ended.
 const AFTERLIFE: Duration = Duration::from_secs(60);
@@ -38,13 +25,6 @@ const AFTERLIFE: Duration = Duration::from_secs(60);
 /// A store in Redis. Connects when it is first used, and not before, so that it can be made before a fork.
 pub struct RedisBackend {
     shared: Arc<Shared>,
-}
-
-/// What a backend and its logs share.
-struct Shared {
-    route: Route,
-    names: Names,
-    replicas: u32,
 }
 
 impl RedisBackend {
@@ -56,87 +36,6 @@ impl RedisBackend {
         let route = Route::new(config)?;
         let names = Names::new(&config.prefix);
         Ok(RedisBackend { shared: Arc::new(Shared { route, names, replicas: config.replicas }) })
-    }
-}
-
-impl Shared {
-    fn unavailable(&self, fault: &Fault) -> Unavailable {
-        Unavailable(format!("Redis: {fault}"))
-    }
-
-    /// Runs a script that writes, and waits for the replicas that must have it. The log is in its reach only where record and log
-    /// cannot be on different servers.
-    fn write(
-        &self,
-        script: &scripts::Script,
-        keys: &[&[u8]],
-        arguments: &[&[u8]],
-        within: Instant,
-    ) -> Result<Value, Fault> {
-        let key = keys.first().copied().unwrap_or_default();
-        self.route.run(key, within, &mut |link: &mut Link| {
-            let reply = script.run(link, keys, arguments, within)?;
-            self.confirm(link, within)?;
-            Ok(reply)
-        })
-    }
-
-    /// Waits until so many replicas as there must be have all that was written with this connection.
-    fn confirm(&self, link: &mut Link, within: Instant) -> Result<(), Fault> {
-        let wanted = self.replicas;
-        if wanted == 0 {
-            return Ok(());
-        }
-        // The answer must be back in time; and to wait for 0 ms means for ever.
-        let rest = within.saturating_duration_since(Instant::now()).as_millis();
-        let rest = rest.saturating_sub(rest / 10 + 2).max(1);
-        let wait = command("WAIT", &[wanted.to_string().as_bytes(), rest.to_string().as_bytes()]);
-        match link.ask(&wait, within)? {
-            Value::Int(n) if n >= i64::from(wanted) => Ok(()),
-            Value::Int(n) => Err(Fault::Odd(format!("only {n} of {wanted} replicas confirmed"))),
-            _ => Err(link.odd("WAIT")),
-        }
-    }
-
-    /// Changes a record. Returns what the script says of it.
-    fn change(
-        &self,
-        script: &scripts::Script,
-        key: &Key,
-        arguments: &[&[u8]],
-        within: Instant,
-    ) -> Result<Stored, Unavailable> {
-        let name = self.names.record(key);
-        let both = [name.as_slice(), &self.names.log];
-        let keys = if self.route.is_cluster() { both.get(..1).unwrap_or_default() } else { &both };
-        let reply = self.write(script, keys, arguments, within).map_err(|fault| self.unavailable(&fault))?;
-        self.stored(&reply, &mut Vec::new())
-    }
-
-    /// In a cluster the log's server is told by a command of its own, after the record's.
-    fn tell(&self, event: &Event, within: Instant) -> Result<(), Unavailable> {
-        if !self.route.is_cluster() {
-            return Ok(());
-        }
-        let log = self.names.log.as_slice();
-        let add = command("XADD", &[log, b"*", b"e", &wire::event(event)]);
-        let told = self.route.run(log, within, &mut |link: &mut Link| {
-            link.ask(&add, within)?;
-            self.confirm(link, within)
-        });
-        told.map_err(|fault| self.unavailable(&fault))
-    }
-
-    /// Reads what is stored. An empty string is what scripts give for nothing.
-    fn stored(&self, reply: &Value, sealed: &mut Vec<u8>) -> Result<Stored, Unavailable> {
-        match reply {
-            Value::Nil => Ok(Stored::Nothing),
-            Value::BulkString(bytes) if bytes.is_empty() => Ok(Stored::Nothing),
-            Value::BulkString(bytes) => {
-                wire::read(bytes, sealed).map_err(|e| Unavailable(format!("Redis: {e}")))
-            }
-            _ => Err(Unavailable("Redis: an answer is not understood".into())),
-        }
     }
 }
 

@@ -5,12 +5,12 @@ use super::config::Address;
 use super::connect::{Connector, Place, address, items, share, text};
 use super::link::{Fault, Link, Refusal, command};
 use super::pool::{Pool, Work};
+use crate::clock::{Instant, sleep};
 use ::redis::Value;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SLOTS: u16 = 16384;
 const REFRESH: Duration = Duration::from_millis(100);
@@ -202,7 +202,7 @@ fn settled<R>(within: Instant, mut ask: impl FnMut() -> Result<R, Fault>) -> Res
             Err(Fault::Refused(refusal))
                 if refusal.code == "CLUSTERDOWN" && Instant::now() + PAUSE * 2 < within =>
             {
-                thread::sleep(PAUSE);
+                sleep(PAUSE);
             }
             result => return result,
         }

@@ -2,11 +2,12 @@
 
 use super::config::{Address, Login};
 use super::link::{Fault, Link, command};
+use crate::clock::Instant;
 use ::redis::Value;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What all connections to servers have in common.
 pub(super) struct Connector {

@@ -3,12 +3,12 @@
 
 use super::config::{Address, Login};
 use super::stream::Stream;
+use crate::clock::Instant;
 use ::redis::{Cmd, Parser, RedisError, Value};
 use rustls::ClientConfig;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Why there is no answer.

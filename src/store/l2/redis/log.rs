@@ -1,18 +1,22 @@
 //! The log: a stream, read with a connection of its own, and beside it what nodes say of themselves and the marks that are
 //! kept. An entry's position is the stream's own id.
 
-use super::Shared;
 use super::connect::{items, text};
 use super::link::{Fault, Link, command};
 use super::route::{bytes, pairs};
 use super::scripts;
-use crate::clock::Timestamp;
+use super::shared::Shared;
+use crate::chance;
+use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
-use crate::store::l2::{BATCH, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable, wire};
+use crate::store::l2::contract::{
+    BATCH, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable,
+};
+use crate::store::l2::wire;
 use ::redis::Value;
 use data_encoding::HEXLOWER;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What an answer may come later than the server should have given up waiting.
 const SLACK: Duration = Duration::from_millis(150);
@@ -53,7 +57,7 @@ impl RedisLog {
 
     fn ask_pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Fault> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|e| Fault::Odd(format!("no random bytes: {e}")))?;
+        chance::fill(&mut id).map_err(|e| Fault::Odd(format!("no random bytes: {e}")))?;
         let names = &self.shared.names;
         let word = format!("{}\t{}", node.version, node.fingerprint);
         let keys: [&[u8]; 3] = [&names.meta, &names.log, &names.nodes];

@@ -3,10 +3,10 @@
 
 use super::connect::Place;
 use super::link::{Fault, Link};
-use crate::store::l2::breaker::{Breaker, chance};
+use crate::clock::Instant;
+use crate::store::l2::breaker::{Breaker, any_byte};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 /// Idle connections that are kept. The last one that was used is used first.
 const IDLE: usize = 8;
@@ -36,7 +36,7 @@ impl Pool {
             Err(fault) if fault.is_outage() => {
                 self.place.forget();
                 self.drop_idle();
-                self.breaker.failed(permit, Instant::now(), chance(), fault.to_string());
+                self.breaker.failed(permit, Instant::now(), any_byte(), fault.to_string());
             }
             _ => self.breaker.succeeded(permit),
         }

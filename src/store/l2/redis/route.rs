@@ -6,12 +6,12 @@ use super::connect::{Connector, Place, items, share, text};
 use super::link::{Fault, Link, command};
 use super::pool::{Pool, Work};
 use super::stream;
+use crate::clock::Instant;
 use ::redis::Value;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// All servers of a store.
 pub(super) enum Route {

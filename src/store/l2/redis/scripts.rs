@@ -6,11 +6,11 @@
 //! entry is written by a command of its own.
 
 use super::link::{Fault, Link, command};
+use crate::clock::Instant;
 use ::redis::{Cmd, Value};
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::sync::OnceLock;
-use std::time::Instant;
 
 /// Common beginning. Redis 5 replicates effects, as later versions always do, only when told so before the first write.
 macro_rules! script {

@@ -1,14 +1,13 @@
 //! What stands in for a log where there is none: it tells whether the cache can be reached, and when the highest stamp has risen,
 //! so that sessions are born under it on every host.
 
-use super::Engine;
-use crate::clock::Timestamp;
+use super::engine::{Engine, now};
+use crate::clock::{Instant, Timestamp, sleep};
 use crate::store::key::Key;
+use crate::store::l2::contract::{Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable};
 use crate::store::l2::workers::Workers;
-use crate::store::l2::{Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Unavailable};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// There is one log, and it is always at its beginning.
 const IDENTITY: u64 = 1;
@@ -36,7 +35,7 @@ impl Log for NoLog {
     fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable> {
         let engine = Arc::clone(&self.engine);
         self.workers.run(within, move || engine.check())?;
-        let now = super::now();
+        let now = now();
         self.own = Some(NodeWord { report: node.clone(), at: now });
         let (trimmed, last) = Default::default();
         Ok(Pulse { now, identity: IDENTITY, trimmed, last })
@@ -47,7 +46,7 @@ impl Log for NoLog {
         position: Position,
         patience: Duration,
     ) -> Result<Vec<(Position, Event)>, Unavailable> {
-        thread::sleep(patience);
+        sleep(patience);
         let engine = Arc::clone(&self.engine);
         let stamp = self.workers.run(Instant::now() + ANSWER, move || engine.highest())?;
         if stamp <= self.told {

@@ -8,7 +8,7 @@
 //! is told from a mark by stamps of its own scopes only, and for one scope stamps rise all the same, unless both marked that very
 //! scope at once: then one mark does for both.
 
-use super::{Engine, kept_until, now, unreadable};
+use super::engine::{Engine, kept_until, now, unreadable};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::l2::workers::Fault;

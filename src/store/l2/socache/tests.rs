@@ -1,8 +1,18 @@
+use super::engine::now;
 use super::*;
+use crate::clock::{Instant, Timestamp};
+use crate::store::key::Key;
+use crate::store::l2::contract::{Backend, Stored, Unavailable};
+use crate::store::l2::wire;
+use crate::store::l2::workers::Fault;
 use crate::store::l2::workers::PlainThreads;
+use crate::store::record::Record;
+use crate::store::tombstone::{Reason, Tombstone};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A cache in memory that can be made to forget, or to say "not found" of everything.
 #[derive(Default)]
@@ -158,8 +168,12 @@ fn what_is_found_is_believed_of_any_client() {
     assert!(!cache.entries.lock().contains_key(&backend.engine.mark_id(&lost)), "it may be there");
 }
 
-fn report() -> crate::store::l2::NodeReport {
-    crate::store::l2::NodeReport { name: "one".into(), fingerprint: String::new(), version: "1".into() }
+fn report() -> crate::store::l2::contract::NodeReport {
+    crate::store::l2::contract::NodeReport {
+        name: "one".into(),
+        fingerprint: String::new(),
+        version: "1".into(),
+    }
 }
 
 #[test]
