@@ -2,12 +2,15 @@
 //! or httpd. Safe code only: shared memory arrives here as `&[AtomicU64]`.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod confirmed;
 pub mod key;
 pub mod l1;
 pub mod l2;
+pub mod marks;
 pub mod record;
 pub mod throttle;
 pub mod tiers;
 pub mod tombstone;
+pub mod visits;
 pub mod watch;

@@ -3,80 +3,25 @@
 //! The store behind is the truth. It is written first: a begin or an end that it did not confirm has not happened. Reads are
 //! answered by the table alone while the lease holds, that is, while the log of the cluster has been read to its end a
 //! moment ago; else by the store; and while that cannot be reached, as [`Outage`] says. Where the store has no log, each key by
-//! itself must have been asked about within the logout bound.
+//! itself must have been asked about within the logout bound. Marks of scopes are in `marks`, what a node is to others in
+//! `cluster`, how late visits are told in `visits`.
 
-use super::confirmed::Confirmed;
+use super::cluster::{Cluster, Outage};
 use super::key::Key;
 use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
-use super::l2::{Backend, Facts, NodeReport, Stored, Unavailable};
+use super::l2::{Backend, Facts, Stored, Unavailable};
 use super::record::Record;
 use super::tombstone::{Reason, Tombstone};
-use crate::clock::{Timestamp, uptime};
+use super::visits;
+use crate::clock::{Instant, Timestamp, uptime};
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The tiers of one host.
 pub struct Store<'m, L> {
-    table: Table<'m, L>,
-    cluster: Option<Cluster>,
-}
-
-/// The store behind the table, and how this host deals with it.
-pub struct Cluster {
-    /// The store.
-    pub backend: Arc<dyn Backend>,
-    /// Tells it from other stores.
-    pub id: u64,
-    /// For how long after it was fresh the table is trusted.
-    pub bound: Duration,
-    /// What happens while the store cannot be reached.
-    pub outage: Outage,
-    /// Number of this node.
-    pub node: u16,
-    /// What this node tells the others of itself.
-    pub report: NodeReport,
-    /// For a store without a log: which keys it was asked about a moment ago.
-    pub confirmed: Option<Confirmed>,
-    /// The generation in which this process last used the store.
-    pub revived: AtomicU16,
-    /// How often the store is told of visits: at least four times in a tenth of the shortest idle timeout, or once a second.
-    pub flush_every: Duration,
-}
-
-/// What happens to sessions that are in the table while the store cannot be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outage {
-    /// They go on for so long. A logout on another node is then not heard of here until the store is back.
-    Serve(Duration),
-    /// They wait: a logout holds within the bound, whatever has failed.
-    Refuse,
-}
-
-impl Cluster {
-    /// Whether the store needs not be asked about that key: its log tells, or it was asked a moment ago.
-    fn is_confirmed(&self, key: &Key) -> bool {
-        self.confirmed.is_none() || self.asked(key).is_some()
-    }
-
-    /// When it was asked about that key, if that was within the bound.
-    fn asked(&self, key: &Key) -> Option<u64> {
-        self.confirmed.as_ref()?.asked(key, uptime(), self.bound)
-    }
-
-    /// It was asked about that key, and what it said is in the table.
-    fn confirm(&self, key: &Key, asked: u64) {
-        if let Some(confirmed) = &self.confirmed {
-            confirmed.note(key, asked);
-        }
-    }
-}
-
-impl Default for Outage {
-    fn default() -> Self {
-        Outage::Serve(Duration::from_secs(3600))
-    }
+    pub(super) table: Table<'m, L>,
+    pub(super) cluster: Option<Cluster>,
 }
 
 /// What one request may spend waiting for the store, in all.
@@ -90,7 +35,7 @@ impl Budget {
     }
 
     /// Runs an operation that has to end within what is left.
-    fn spend<R>(&self, op: impl FnOnce(Instant) -> R) -> R {
+    pub(super) fn spend<R>(&self, op: impl FnOnce(Instant) -> R) -> R {
         let start = Instant::now();
         let result = op(start + self.0.get());
         self.0.set(self.0.get().saturating_sub(start.elapsed()));
@@ -114,8 +59,8 @@ pub struct Fetched {
     pub facts: Facts,
     /// Where it lies in the table; `None` when the store was asked for it just now.
     pub slot: Option<Slot>,
-    /// How much longer than its idle timeout it lives after the last visit that is known here: visits to other nodes are
-    /// told with a delay.
+    /// How much longer than its idle timeout it lives after the last visit that is known: visits to other nodes are told with
+    /// a delay (see [`visits`]). Nothing where the table alone was asked.
     pub idle_slack: Duration,
 }
 
@@ -174,7 +119,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     ) -> Result<Loaded, StoreError> {
         let Some(cluster) = &self.cluster else {
             return match self.table.load(key, now, sealed) {
-                Lookup::Found(found) => Ok(Loaded::Found(Fetched::here(&found, Duration::ZERO))),
+                Lookup::Found(found) => Ok(Loaded::Found(Fetched::here(&found))),
                 Lookup::Absent(gone) => Ok(Loaded::Absent(gone.map(|gone| gone.reason))),
                 Lookup::Torn => Err(Torn.into()),
             };
@@ -191,7 +136,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
                         && self.is_current(found.slot)
                         && !is_idle(&found, now) =>
                 {
-                    return Ok(Loaded::Found(Fetched::here(&found, idle_slack(found.idle))));
+                    return Ok(Loaded::Found(Fetched::here(&found)));
                 }
                 Lookup::Found(found) => Some(found),
                 Lookup::Absent(None) | Lookup::Torn => None,
@@ -215,13 +160,13 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Whether the log of the cluster was read to its end within the logout bound.
-    fn is_leased(&self) -> bool {
+    pub(super) fn is_leased(&self) -> bool {
         uptime() < self.table.link().lease()
     }
 
     /// The store. A new generation tells that the watcher of this host has reached another one, or the same one started
     /// again: connections from before, and the pause after a failure, are then no use.
-    fn backend<'c>(&self, cluster: &'c Cluster) -> &'c dyn Backend {
+    pub(super) fn backend<'c>(&self, cluster: &'c Cluster) -> &'c dyn Backend {
         let generation = self.table.link().generation();
         if cluster.revived.swap(generation, Ordering::Relaxed) != generation {
             cluster.backend.revive();
@@ -254,7 +199,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
                         && self.table.unchanged(&found.slot).is_some()
                 };
                 let found = here.filter(serves).ok_or(unavailable)?;
-                return Ok(Some(Loaded::Found(Fetched::here(&found, Duration::ZERO))));
+                return Ok(Some(Loaded::Found(Fetched::here(&found))));
             }
         };
         if (link.generation(), link.sequence()) != (generation, sequence) {
@@ -274,7 +219,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
                 admitted.then_some(Loaded::Found(Fetched {
                     facts,
                     slot: None,
-                    idle_slack: idle_slack(facts.idle),
+                    idle_slack: visits::idle_slack(facts.idle, cluster.bound),
                 }))
             }
             Stored::Tombstone(tombstone) => match self.table.end_under(generation, key, tombstone, now) {
@@ -307,7 +252,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Whether the table is served from although the store cannot be reached.
-    fn may_serve(&self, cluster: &Cluster, now: Timestamp) -> bool {
+    pub(super) fn may_serve(&self, cluster: &Cluster, now: Timestamp) -> bool {
         match cluster.outage {
             Outage::Serve(allowance) => now.since(self.table.link().contact()) <= allowance,
             Outage::Refuse => false,
@@ -447,105 +392,6 @@ impl<'m, L: WriteLock> Store<'m, L> {
             (Lookup::Found(_) | Lookup::Absent(None), _) => Ok(None),
         }
     }
-
-    /// Marks every session of a scope that was born so far. Returns the stamp. One round trip, however many they are.
-    ///
-    /// # Errors
-    /// When the store did not confirm it.
-    pub fn mark(&self, scope: &Key, now: Timestamp, budget: &Budget) -> Result<Timestamp, StoreError> {
-        let until = now.after(MARK_KEPT);
-        let Some(cluster) = &self.cluster else {
-            let stamp = self.table.link().stamp().after(Duration::from_millis(1)).max(now);
-            self.table.mark(scope, stamp, until, now)?;
-            return Ok(stamp);
-        };
-        let stamp = budget.spend(|within| self.backend(cluster).mark(scope, None, MARK_KEPT, within))?;
-        let _ = self.table.mark(scope, stamp, until, now);
-        Ok(stamp)
-    }
-
-    /// The stamp that a session is born under: marks that come later are higher.
-    pub fn birth_stamp(&self) -> Timestamp {
-        self.table.link().stamp()
-    }
-
-    /// Whether one of the scopes was marked after a session was born under `stamp`. Costs one load where nothing was marked
-    /// since then. A store without a log is asked about each scope once in a bound, for all sessions; `question` stands for the
-    /// scopes of this one together, so that within the bound one look is enough.
-    ///
-    /// # Errors
-    /// When nobody could tell.
-    pub fn is_marked(
-        &self,
-        question: &Key,
-        scopes: impl Iterator<Item = Key>,
-        stamp: Timestamp,
-        budget: &Budget,
-    ) -> Result<bool, StoreError> {
-        if let Some(cluster) = &self.cluster {
-            let leased = self.is_leased();
-            if !leased || !cluster.is_confirmed(question) {
-                let scopes: Vec<Key> = scopes.collect();
-                return self.ask_for_marks(cluster, leased, question, &scopes, stamp, budget);
-            }
-        }
-        self.is_marked_here(scopes, stamp)
-    }
-
-    /// As [`Store::is_marked`], by the store's word; of what it was asked a moment ago, by what it said then.
-    fn ask_for_marks(
-        &self,
-        cluster: &Cluster,
-        leased: bool,
-        question: &Key,
-        scopes: &[Key],
-        stamp: Timestamp,
-        budget: &Budget,
-    ) -> Result<bool, StoreError> {
-        let (now, asking) = (self.table.link().now(uptime()), uptime());
-        let (mut oldest, mut unasked) = (asking, Vec::new());
-        for scope in scopes {
-            match cluster.asked(scope).filter(|_| leased) {
-                Some(asked) => oldest = oldest.min(asked),
-                None => unasked.push(*scope),
-            }
-        }
-        let stamps = match unasked[..] {
-            [] => Ok(Vec::new()),
-            _ => budget.spend(|within| self.backend(cluster).stamps(&unasked, within)),
-        };
-        match stamps {
-            Ok(stamps) if cluster.confirmed.is_none() => {
-                return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
-            }
-            Ok(stamps) => {
-                for (scope, mark) in unasked.iter().zip(stamps) {
-                    if let Some(mark) = mark {
-                        self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
-                    }
-                    cluster.confirm(scope, asking);
-                }
-                cluster.confirm(question, oldest);
-            }
-            Err(_) if self.may_serve(cluster, now) => {}
-            Err(unavailable) => return Err(unavailable.into()),
-        }
-        self.is_marked_here(scopes.iter().copied(), stamp)
-    }
-
-    fn is_marked_here(
-        &self,
-        mut scopes: impl Iterator<Item = Key>,
-        stamp: Timestamp,
-    ) -> Result<bool, StoreError> {
-        if self.table.link().stamp() <= stamp {
-            return Ok(false);
-        }
-        scopes.try_fold(false, |marked, scope| {
-            let mark = self.table.stamp_of(&scope)?;
-            Ok(marked || mark.is_some_and(|mark| mark > stamp))
-        })
-    }
 }
 
 /// How often a question is put again when a record changes, or another store is followed, while it is looked up.
@@ -559,19 +405,13 @@ fn is_idle(found: &Found, now: Timestamp) -> bool {
     now.since(found.last_seen) > found.idle
 }
 
-/// How long a mark is kept: longer than any session lives.
-pub const MARK_KEPT: Duration = Duration::from_secs(50 * 86_400);
-
-/// How much longer than its idle timeout a session lives in a cluster: visits are told to the store once in a tenth of it.
-fn idle_slack(idle: Duration) -> Duration {
-    idle / 8 + Duration::from_secs(1)
-}
-
 impl Fetched {
-    fn here(found: &Found, idle_slack: Duration) -> Self {
+    /// What the table has of it, which is served only while it is not idle by the table's own word, or where there is nobody
+    /// else who could have seen it.
+    fn here(found: &Found) -> Self {
         let &Found { created, born_deadline, deadline, ends_as, idle, last_seen, slot } = found;
         let facts = Facts { created, born_deadline, deadline, ends_as, idle, last_seen };
-        Fetched { facts, slot: Some(slot), idle_slack }
+        Fetched { facts, slot: Some(slot), idle_slack: Duration::ZERO }
     }
 }
 

@@ -5,12 +5,15 @@
 //! Everything that must not be lost with the process is in the table (see [`Link`]), so that the next one goes on where it
 //! died. The order is always: apply, then move the position, then renew the lease.
 
+use super::cluster::Cluster;
 use super::l1::{Link, Table, WriteLock};
 use super::l2::{BATCH, Event, Log, Mark, Position, Pulse, Unavailable};
-use super::tiers::{Cluster, MARK_KEPT, Store, StoreError};
+use super::marks::MARK_KEPT;
+use super::tiers::{Store, StoreError};
 use super::tombstone::Reason;
-use crate::clock::{Timestamp, uptime};
-use std::time::{Duration, Instant};
+use super::visits::{is_due, patience};
+use crate::clock::{Instant, Timestamp, uptime};
+use std::time::Duration;
 
 /// The watcher of one process. At most one of a host is at work; the others stand by.
 pub struct Watcher<'s, 'm, L: WriteLock> {
@@ -20,6 +23,8 @@ pub struct Watcher<'s, 'm, L: WriteLock> {
     log: Option<Box<dyn Log>>,
     flush: Option<Flush>,
     purged: Option<Instant>,
+    /// There was more to do than the last step had time for.
+    more: bool,
 }
 
 /// The log was read to its end.
@@ -68,7 +73,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
     pub fn new(store: &'s Store<'m, L>, me: u64) -> Option<Self> {
         let cluster = store.cluster()?;
         let (log, flush, purged) = Default::default();
-        Some(Watcher { table: store.table(), cluster, me, log, flush, purged })
+        Some(Watcher { table: store.table(), cluster, me, log, flush, purged, more: false })
     }
 
     /// Reads what there is to read, waiting a little for it, and does a little of the rest. Returns how long to sleep
@@ -87,7 +92,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
                 }
                 let trusted = self.trust(heard);
                 // What fails here is tried again in the next step.
-                let _ = self.keep_house();
+                self.more = self.keep_house().unwrap_or(false);
                 if !trusted {
                     self.trust(heard);
                 }
@@ -130,11 +135,11 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
         }
         // There is time to wait for news while the lease holds and nothing else is to be done.
-        let idle = start < link.lease() && link.reassert().is_none();
-        let mut patience = if idle { self.cluster.bound / 5 } else { Duration::from_millis(1) };
+        let idle = start < link.lease() && link.reassert().is_none() && !self.more;
+        let mut wait = if idle { patience(self.cluster.bound) } else { Duration::from_millis(1) };
         loop {
             let ([major, minor], identity) = link.position();
-            let entries = log.read(Position { major, minor }, patience)?;
+            let entries = log.read(Position { major, minor }, wait)?;
             let now = link.now(uptime());
             for (_, event) in &entries {
                 apply(self.table, event, now)?;
@@ -145,7 +150,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             if entries.len() < BATCH {
                 break;
             }
-            patience = Duration::from_millis(1);
+            wait = Duration::from_millis(1);
             // A long log takes its time, in which nobody else need begin to read it.
             if !link.lead(self.me, uptime(), uptime() + Self::TERM) {
                 return Err(Unavailable("another process of this host reads the log by now".into()).into());
@@ -171,8 +176,8 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         Instant::now() + patience_of(self.cluster)
     }
 
-    /// A step of everything that can wait.
-    fn keep_house(&mut self) -> Result<(), Unavailable> {
+    /// A step of everything that can wait. Returns whether there is more to do.
+    fn keep_house(&mut self) -> Result<bool, Unavailable> {
         let start = Instant::now();
         let mut kept = Ok(true);
         while start.elapsed() < Self::SPELL && matches!(kept, Ok(true)) {
@@ -187,7 +192,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
             self.purged = Some(Instant::now());
         }
-        kept.map(drop)
+        kept
     }
 
     /// Tells the store of ends, retirements and marks that it may have lost. Returns whether there is more to do.
@@ -247,14 +252,6 @@ impl<L: WriteLock> Drop for Watcher<'_, '_, L> {
 /// What one operation may take.
 fn patience_of(cluster: &Cluster) -> Duration {
     (cluster.bound / 2).min(Duration::from_millis(250))
-}
-
-/// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended between
-/// them, and the visit was in that one or later.
-fn is_due(idle: Duration, seen: Timestamp, from: Timestamp, until: Timestamp) -> bool {
-    let tenth = u64::try_from(idle.as_millis() / 10).unwrap_or(u64::MAX).max(1);
-    let number = |at: Timestamp| at.as_millis() / tenth;
-    number(from) < number(until) && number(seen) >= number(from)
 }
 
 /// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read, or has

@@ -5,12 +5,12 @@ use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::scope::{Effect, Scope};
 use mod_session_cluster::session::sessions::Session;
+use mod_session_cluster::store::cluster::Outage;
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{
     Backend, Event, Log, Mark, MemoryBackend, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
 use mod_session_cluster::store::record::Record;
-use mod_session_cluster::store::tiers::Outage;
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::sync::Arc;
 use std::thread::sleep;

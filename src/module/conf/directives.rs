@@ -16,9 +16,9 @@ use crate::session::cookie::CookieSpec;
 use crate::session::facts::FACTS;
 use crate::session::redirect::ReturnTo;
 use crate::session::rights::Rights;
+use crate::store::cluster::Outage;
 use crate::store::l1::Geometry;
 use crate::store::throttle::Limit;
-use crate::store::tiers::Outage;
 use std::sync::Arc;
 use std::time::Duration;
 

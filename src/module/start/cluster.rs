@@ -5,12 +5,12 @@ use super::stores;
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
 use crate::module::conf::settings::{ClusterSpec, ServerConfig};
+use crate::store::cluster::Cluster;
 use crate::store::confirmed::Confirmed;
 use crate::store::l2::{NodeReport, wire};
-use crate::store::tiers::Cluster;
+use crate::store::visits;
 use std::fs;
 use std::sync::atomic::AtomicU16;
-use std::time::Duration;
 
 /// The cluster that `spec` describes; `None` when it names no store. `hosts`: the virtual hosts whose sessions it
 /// keeps.
@@ -44,7 +44,7 @@ pub(crate) fn open(
         node: number(&name),
         confirmed,
         revived: AtomicU16::new(0),
-        flush_every: (shortest / 40).clamp(Duration::from_secs(1), Duration::from_secs(60)),
+        flush_every: visits::flush_every(shortest),
         report: NodeReport {
             name,
             fingerprint: fingerprint(spec, hosts),

@@ -1,6 +1,7 @@
 //! The table that all processes share: opened, or taken over from the last configuration, and the counters beside it.
 
 use super::table_file;
+use crate::chance;
 use crate::clock::{Clock, SystemClock, uptime};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
@@ -8,9 +9,10 @@ use crate::ffi::util_mutex::GlobalMutex;
 use crate::module::conf::settings::TableSpec;
 use crate::module::host::{HostLock, HostStore, HostTable};
 use crate::module::log;
+use crate::store::cluster::Cluster;
 use crate::store::l1::{Geometry, Table};
 use crate::store::throttle::Throttle;
-use crate::store::tiers::{Cluster, Store};
+use crate::store::tiers::Store;
 
 /// The name of the mutex for httpd's `Mutex` directive.
 pub(crate) const MUTEX: &std::ffi::CStr = c"session-cluster";
@@ -24,7 +26,7 @@ pub(crate) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, Str
         .map_err(|e| format!("SC0117: {e}"))?;
     let mut secret = [0; 4];
     for word in &mut secret {
-        *word = getrandom::u64().map_err(|e| format!("SC0117: {e}"))?;
+        *word = chance::u64().map_err(|e| format!("SC0117: {e}"))?;
     }
     Ok(Throttle::new(words, secret))
 }

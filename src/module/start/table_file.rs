@@ -1,7 +1,7 @@
 //! A table in a file: created, recovered as far as it is sound, or carried over into one of another size. The file is
 //! locked as long as any process of the server lives.
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Instant, SystemClock, sleep};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
 use crate::module::log;
@@ -11,8 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The table in the file at `path`: created, or recovered as far as it is sound, or carried over into one of the
 /// wanted size.
@@ -126,7 +125,7 @@ fn lock_file(path: &str) -> Result<File, String> {
     let mut lock = file.try_lock();
     while matches!(lock, Err(TryLockError::WouldBlock)) && Instant::now() < patience {
         // The last children of a server that is just stopping, perhaps.
-        thread::sleep(Duration::from_millis(50));
+        sleep(Duration::from_millis(50));
         lock = file.try_lock();
     }
     match lock {
