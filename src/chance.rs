@@ -1,6 +1,6 @@
-//! The only door to chance: random bytes from the kernel, with nothing between. No file above the leaves asks the system for any
-//! but through this one. In a crate that is built with `--cfg simulation` they come from a seed instead (see `simulated`), so that
-//! a run can be had again.
+//! The only door to chance: random bytes from the kernel, with nothing between. No file above the leaves asks the
+//! system for any but through this one. In a crate that is built with `--cfg simulation` they come from a seed instead
+//! (see `simulated`), so that a run can be had again.
 
 #[cfg(simulation)]
 pub mod simulated;

@@ -1,13 +1,15 @@
-//! Instants and the clocks that tell them: the only door to time. No file above the leaves asks the system for the wall clock,
-//! for the time since boot or for [`Instant`], and none sleeps, but through this one. In the product these are the system's
-//! own, at no cost. In a crate that is built with `--cfg simulation` they are simulated (see `simulated`), so that whole nodes,
-//! a table with its watcher over the reference store, run through hours in milliseconds, the same each time.
+//! Instants and the clocks that tell them: the only door to time. No file above the leaves asks the system for the wall
+//! clock, for the time since boot or for [`Instant`], and none sleeps, but through this one. In the product these are
+//! the system's own, at no cost. In a crate that is built with `--cfg simulation` they are simulated (see `simulated`),
+//! so that whole nodes, a table with its watcher over the reference store, run through hours in milliseconds, the same
+//! each time.
 //!
-//! The border: what waits for something outside of the process stays real. Time-outs of sockets (Redis, TLS), threads that wait
-//! for a job or for an answer (`store/l2/workers`), and what file servers, databases and caches take, are no part of a simulation.
+//! The border: what waits for something outside of the process stays real. Time-outs of sockets (Redis, TLS), threads
+//! that wait for a job or for an answer (`store/l2/workers`), and what file servers, databases and caches take, are no
+//! part of a simulation.
 //!
-//! Timestamps are wall-clock milliseconds, because they are compared across processes, restarts and reboots; a clock that steps
-//! back makes ages zero, never negative.
+//! Timestamps are wall-clock milliseconds, because they are compared across processes, restarts and reboots; a clock
+//! that steps back makes ages zero, never negative.
 
 #[cfg(simulation)]
 pub mod simulated;

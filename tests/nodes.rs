@@ -90,7 +90,7 @@ impl Node {
     fn begin(&self, user: &str) -> Session {
         let means = Means { auth_type: "Session".into(), auth_name: None };
         let principal = Some(Principal { user: user.into(), means, typed: None });
-        let born_under = self.store.birth_stamp().as_millis();
+        let born_under = self.store.watermark().as_millis();
         let payload = Payload { principal, born_under, ..Payload::default() };
         self.with_sessions(|sessions| sessions.begin(&payload, false, self.now())).unwrap().session
     }
@@ -262,12 +262,12 @@ fn a_mark_ends_all_sessions_of_a_user_on_every_node() {
     let (alice, bob) = (a.begin("alice"), a.begin("bob"));
     assert!(b.serves(alice.id()) && b.serves(bob.id()));
     a.with_sessions(|sessions| sessions.mark(Scope::User("alice"), Effect::End, a.now())).unwrap();
-    assert_eq!(a.refusal(alice.id()), Some(Reason::Epoch));
+    assert_eq!(a.refusal(alice.id()), Some(Reason::Marked));
     b.watch();
-    assert_eq!(b.refusal(alice.id()), Some(Reason::Epoch));
+    assert_eq!(b.refusal(alice.id()), Some(Reason::Marked));
     let c = Node::new("c", &backend);
     for node in [&a, &b, &c] {
-        assert_eq!(node.refusal(alice.id()), Some(Reason::Epoch));
+        assert_eq!(node.refusal(alice.id()), Some(Reason::Marked));
         assert!(node.serves(bob.id()));
         assert!(node.serves(node.begin("alice").id()), "a new login");
     }
@@ -281,7 +281,7 @@ fn a_mark_is_heeded_by_a_node_that_does_not_hear_the_log() {
     assert!(b.serves(alice.id()));
     a.with_sessions(|sessions| sessions.mark(Scope::All, Effect::End, a.now())).unwrap();
     sleep(BOUND + Duration::from_millis(5));
-    assert_eq!(b.refusal(alice.id()), Some(Reason::Epoch));
+    assert_eq!(b.refusal(alice.id()), Some(Reason::Marked));
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn a_record_that_was_ended_while_it_was_fetched_does_not_come_back() {
         let (store, realm, stop) = (b.store, b.realm.clone(), &stop);
         scope.spawn(move || {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                store.table().distrust().unwrap();
+                store.table().invalidate().unwrap();
                 let budget = Budget::new(Duration::from_millis(50));
                 let now = store.now(|| unreachable!());
                 let _ = Sessions::new(store, &realm, Policy::default(), &budget).resume(&id, now);

@@ -1,5 +1,5 @@
-//! Simulated chance: bytes that follow from a seed alone, a stream of them for each thread. BLAKE3, keyed with the seed, over
-//! the number of the draw.
+//! Simulated chance: bytes that follow from a seed alone, a stream of them for each thread. BLAKE3, keyed with the
+//! seed, over the number of the draw.
 
 use std::cell::Cell;
 

@@ -1,16 +1,17 @@
-//! Simulated clocks, in a crate that is built with `--cfg simulation`. Each thread has its own: a simulation is one thread that
-//! runs whole nodes, and time stands still in it until it is told to go on. So nothing that happens depends on how fast the
-//! machine is, and hours pass in milliseconds.
+//! Simulated clocks, in a crate that is built with `--cfg simulation`. Each thread has its own: a simulation is one
+//! thread that runs whole nodes, and time stands still in it until it is told to go on. So nothing that happens depends
+//! on how fast the machine is, and hours pass in milliseconds.
 //!
-//! All clocks go on together. What differs between the nodes of a simulation (a wall clock that was set wrong, a host that was
-//! started later) is set by [`set_wall_clock`] and [`set_uptime`] before a node's turn.
+//! All clocks go on together. What differs between the nodes of a simulation (a wall clock that was set wrong, a host
+//! that was started later) is set by [`set_wall_clock`] and [`set_uptime`] before a node's turn.
 
 use parking_lot::{Condvar, MutexGuard};
 use std::cell::Cell;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-/// Where the clocks stand when a thread first looks: 2023-11-14T22:13:20Z, on a host that was started a quarter of an hour ago.
+/// Where the clocks stand when a thread first looks: 2023-11-14T22:13:20Z, on a host that was started a quarter of an
+/// hour ago.
 const START: Clocks = Clocks {
     passed: Duration::ZERO,
     wall: Duration::from_secs(1_700_000_000),
@@ -79,8 +80,8 @@ pub fn sleep(time: Duration) {
     advance(time);
 }
 
-/// Nobody else runs meanwhile, so that there is nothing to wait for: returns at once, and no time passes. The simulation
-/// decides when the caller looks again.
+/// Nobody else runs meanwhile, so that there is nothing to wait for: returns at once, and no time passes. The
+/// simulation decides when the caller looks again.
 pub fn wait_for<T>(_condition: &Condvar, _guard: &mut MutexGuard<'_, T>, _patience: Duration) {}
 
 /// What stands in for [`std::time::Instant`]: the same operations, as far as they are used here.

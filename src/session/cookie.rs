@@ -85,8 +85,8 @@ impl CookieSpec {
     }
 
     /// The same cookie with these attributes, each written as in a `Set-Cookie` header: `Path=/app`,
-    /// `Domain=example.com`, `SameSite=Strict`, `Secure`; and `Route=web1`, which goes into the value. Names and keywords
-    /// in any case, each at most once.
+    /// `Domain=example.com`, `SameSite=Strict`, `Secure`; and `Route=web1`, which goes into the value. Names and
+    /// keywords in any case, each at most once.
     ///
     /// # Errors
     /// The first attribute that cannot stand, with what to write instead.
@@ -443,7 +443,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_set_is_found_among_other_cookies(
-            value in "[A-Za-z0-9_-]{1,60}", https: bool, before in "(a=[a-z\"]{0,9}; ){0,3}", after in "(; b=[a-z]{0,9}){0,3}",
+            value in "[A-Za-z0-9_-]{1,60}",
+            https: bool,
+            before in "(a=[a-z\"]{0,9}; ){0,3}",
+            after in "(; b=[a-z]{0,9}){0,3}",
         ) {
             let set = scid().set(https, &value);
             let sent = set.split(';').next().unwrap();

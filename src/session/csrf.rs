@@ -19,7 +19,7 @@ pub fn cross_site_post(sec_fetch_site: Option<&str>, origin: Option<&str>, host:
     }
 }
 
-/// Whom an answer is for.
+/// The kind of client that an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// A browser that loads a page: it can be sent to the login form and come back.
@@ -30,7 +30,7 @@ pub enum Reader {
     Program,
 }
 
-/// Whom the answer to a request is for. The arguments are the request's method and header fields.
+/// The kind of client that the answer to a request is for. The arguments are the request's method and header fields.
 #[must_use]
 pub fn reader(
     method: &str,

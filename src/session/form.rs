@@ -20,9 +20,9 @@ pub fn decode(text: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// The pairs of a text, decoded to bytes; `None` in place of one that is not encoded as it should be: a percent sign without
-/// two digits, a NUL, or a raw comma, space or control character. (Two headers of one name become one with a comma;
-/// whoever encodes at all encodes that.)
+/// The pairs of a text, decoded to bytes; `None` in place of one that is not encoded as it should be: a percent sign
+/// without two digits, a NUL, or a raw comma, space or control character. (Two headers of one name become one with a
+/// comma; any encoder encodes that.)
 pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = Option<(Vec<u8>, Vec<u8>)>> {
     text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let mut halves = pair.splitn(2, |&byte| byte == b'=');

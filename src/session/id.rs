@@ -25,7 +25,8 @@ impl SessionId {
         Ok(id)
     }
 
-    /// Where in a cookie value a written id may stand: all of it, or what is before a `.` and a route, which may be any.
+    /// Where in a cookie value a written id may stand: all of it, or what is before a `.` and a route, which may be
+    /// any.
     #[must_use]
     pub fn text_in(value: &[u8]) -> Option<&[u8]> {
         let (text, rest) = value.split_at_checked(Self::TEXT_LEN)?;

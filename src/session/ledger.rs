@@ -1,6 +1,6 @@
-//! The ledger: where the sessions of a user began, so that the user can look at them and end those they do not know. Each
-//! login is a record of its own in one of a few places that the user's name and the server's secret give, sealed by the
-//! same; without that secret, a store says neither whose they are nor what is in them.
+//! The ledger: where the sessions of a user began, so that the user can look at them and end those they do not know.
+//! Each login is a record of its own in one of a few places that the user's name and the server's secret give, sealed
+//! by the same; without that secret, a store says neither whose they are nor what is in them.
 
 use super::realm::{Derived, Realm};
 use super::scope::{Effect, Scope};
@@ -52,8 +52,8 @@ impl LedgerSecret {
         (text.len() >= 16).then(|| LedgerSecret(secret()))
     }
 
-    /// Key of a place, and what seals the record that was put there at `created`. A place is used again once its record's
-    /// time is over; the instant makes sure that no two payloads are ever sealed by the same secret.
+    /// Key of a place, and what seals the record that was put there at `created`. A place is used again once its
+    /// record's time is over; the instant makes sure that no two payloads are ever sealed by the same secret.
     fn place(&self, realm: &Realm, user: &str, number: u8, created: Timestamp) -> Derived {
         let name = blake3::Hasher::new_keyed(&self.0)
             .update(realm.as_bytes())
@@ -109,11 +109,11 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         Ok(())
     }
 
-    /// The sessions of `user` that go on, the newest first; and whether there may be others, because so many places are taken,
-    /// by sessions that have ended as well, that a new one may not have found any.
+    /// The sessions of `user` that go on, the newest first; and whether there may be others, because so many places are
+    /// taken, by sessions that have ended as well, that a new one may not have found any.
     ///
     /// # Errors
-    /// When there is no telling.
+    /// When the store could not tell.
     pub fn list(
         &self,
         secret: &LedgerSecret,

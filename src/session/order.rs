@@ -97,7 +97,8 @@ impl Order {
         Ok(())
     }
 
-    /// The rights that a session has after this, if it had `rights` before: with `all`, those of the order and no other.
+    /// The rights that a session has after this, if it had `rights` before: with `all`, those of the order and no
+    /// other.
     #[must_use]
     pub fn applied(&self, rights: &Rights, all: bool) -> Rights {
         let mut new = rights.clone();

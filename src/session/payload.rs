@@ -21,7 +21,7 @@ pub struct Payload {
     pub rights: Rights,
     /// When the user last proved who they are, ms since 1970.
     pub auth_time: u64,
-    /// The highest stamp of a mark when the session began, ms: later marks of its scopes end it.
+    /// The watermark when the session began, ms since 1970: later marks of its scopes end it.
     pub born_under: u64,
     /// The same for marks that have it refreshed.
     pub fresh_under: u64,

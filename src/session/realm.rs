@@ -62,8 +62,8 @@ impl Secret {
     /// Bytes that a seal adds to a payload.
     pub const SEAL_LEN: usize = 16;
 
-    /// Seals `payload` in place; it grows by [`Secret::SEAL_LEN`] bytes. `facts` are bound to the seal: [`Secret::open`]
-    /// succeeds only with the same ones.
+    /// Seals `payload` in place; it grows by [`Secret::SEAL_LEN`] bytes. `facts` are bound to the seal:
+    /// [`Secret::open`] succeeds only with the same ones.
     ///
     /// # Errors
     /// When the payload is larger than the cipher takes (256 GiB).

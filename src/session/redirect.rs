@@ -1,7 +1,6 @@
-//! Return addresses: where a visitor goes after a login or logout. An address that a visitor brings along is used
-//! only when every browser resolves it to this host, and a server that decodes it once reads it as a path under an allowed
-//! prefix.
-//! Addresses are refused, never repaired.
+//! Return addresses: where a visitor goes after a login or logout. An address that a visitor brings along is used only
+//! when every browser resolves it to this host, and a server that decodes it once reads it as a path under an allowed
+//! prefix. Addresses are refused, never repaired.
 
 #[cfg(test)]
 mod browser;

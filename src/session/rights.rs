@@ -1,5 +1,6 @@
-//! Rights: what a user was found to be and to have when they logged in. Grants are yes or no, attributes are values; both
-//! are kept in the session, so that no page has to ask for them. They have an age, after which they are asked for anew.
+//! Rights: what a user was found to be and to have when they logged in. Grants are yes or no, attributes are values;
+//! both are kept in the session, so that no page has to ask for them. They have an age, after which they are asked for
+//! anew.
 
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ pub struct Attribute {
     pub values: Vec<ByteBuf>,
 }
 
-/// Whoever is not granted this one cannot log in, and whoever loses it has their session ended.
+/// A user who is not granted this one cannot log in; one who loses it has the session ended.
 pub const LOGIN: &str = "login";
 
 /// What stands between the values of a list where only one text can be shown.

@@ -1,5 +1,5 @@
-//! Scopes: all sessions, those of a realm, of a user, of a group. Each has a mark in the store; to raise it ends (or has
-//! refreshed) every session of the scope that was born before, however many they are.
+//! Scopes: all sessions, those of a realm, of a user, of a group. Each has a mark in the store; to raise it ends (or
+//! has refreshed) every session of the scope that was born before, however many they are.
 
 use super::payload::Payload;
 use super::realm::Realm;
@@ -24,7 +24,7 @@ pub enum Scope<'a> {
 pub enum Effect {
     /// They end.
     End,
-    /// Whoever vouched for the user is asked again, on the next page.
+    /// The source of the login is asked again, on the next page.
     Refresh,
 }
 

@@ -116,7 +116,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         self.budget
     }
 
-    /// Begins a session. The payload says which marks it was born under: those of [`Store::birth_stamp`] before
+    /// Begins a session. The payload says which marks it was born under: those of [`Store::watermark`] before
     /// anybody vouched for the user. `probation`: it ends soon unless it is visited (see [`Policy::FIRST_VISIT`]).
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             born_under,
             self.budget,
         )?;
-        Ok(marked.then_some(Reason::Epoch))
+        Ok(marked.then_some(Reason::Marked))
     }
 
     /// The keys of the marks that a session heeds.
@@ -195,8 +195,9 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Scope::of(payload).map(move |scope| scope.key(realm, effect))
     }
 
-    /// Whether a session that was resumed before is still as it was, and may be used for another visit: then, when it was
-    /// last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at the table and no cryptography.
+    /// Whether a session that was resumed before is still as it was, and may be used for another visit: then, when it
+    /// was last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at
+    /// the table and no cryptography.
     #[must_use]
     pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> Option<Timestamp> {
         let slot = session.slot.filter(|_| self.store.is_trusted(&session.key))?;
@@ -213,8 +214,8 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         lives.then_some(last_seen)
     }
 
-    /// Whether a session that was resumed a moment ago goes on, and is not about to end because another took its place, as
-    /// far as the table knows. One that it has no room for was asked of the store.
+    /// Whether a session that was resumed a moment ago goes on, and is not about to end because another took its place,
+    /// as far as the table knows. One that it has no room for was asked of the store.
     #[must_use]
     pub fn goes_on(&self, session: &Session, now: Timestamp) -> bool {
         !session.superseded
@@ -226,11 +227,12 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
     }
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
-    /// keeps the old one's absolute timeout, and remembers the first of their line: whichever of them is ended, all are.
+    /// keeps the old one's absolute timeout, and remembers the first of their line: whichever of them is ended, all
+    /// are.
     ///
     /// # Errors
-    /// As [`Sessions::begin`]; `old` then goes on as it was. [`SessionError::Superseded`] if another took the place of one
-    /// that has rights first.
+    /// As [`Sessions::begin`]; `old` then goes on as it was. [`SessionError::Superseded`] if another took the place of
+    /// one that has rights first.
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
         let origin = old.origin();
         // A mark that came since the old one was looked at goes for the new one.
@@ -405,7 +407,8 @@ impl Session {
 }
 
 /// The plain facts beside a sealed payload that are bound to its seal, so that neither can be changed in a store. (The
-/// deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the seal.)
+/// deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the
+/// seal.)
 fn bound(created: Timestamp, idle: Duration) -> [u8; 16] {
     let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
     (u128::from(created.as_millis()) << 64 | u128::from(idle)).to_le_bytes()

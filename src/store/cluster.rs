@@ -1,5 +1,5 @@
-//! What a host is to the cluster: the store behind its table, how long it trusts the table without asking that store, and what
-//! it does while the store cannot be reached.
+//! What a host is to the cluster: the store behind its table, how long it trusts the table without asking that store,
+//! and what it does while the store cannot be reached.
 
 use super::confirmed::Confirmed;
 use super::key::Key;
@@ -27,7 +27,8 @@ pub struct Cluster {
     pub confirmed: Option<Confirmed>,
     /// The generation in which this process last used the store.
     pub revived: AtomicU16,
-    /// How often the store is told of visits: [`visits::flush_every`](super::visits::flush_every) of the shortest idle timeout.
+    /// How often the store is told of visits: [`visits::flush_every`](super::visits::flush_every) of the shortest idle
+    /// timeout.
     pub flush_every: Duration,
 }
 

@@ -1,6 +1,7 @@
-//! When a store without a log was last asked about a key, for all processes of the host: what was heard of it a moment ago need
-//! not be asked again. A cache of single words, each with the key's tag and an uptime; a word that is overwritten by another
-//! key's costs a question. That two keys share place and tag (49 bits) is not to be expected among millions of sessions.
+//! When a store without a log was last asked about a key, for all processes of the host: what was heard of it a moment
+//! ago need not be asked again. A cache of single words, each with the key's tag and an uptime; a word that is
+//! overwritten by another key's costs a question. That two keys share place and tag (49 bits) is not to be expected
+//! among millions of sessions.
 
 use super::key::Key;
 use crate::sync::{AtomicU64, Ordering};
@@ -12,8 +13,8 @@ pub struct Confirmed(&'static [AtomicU64]);
 impl Confirmed {
     /// Words that they take: 512 KiB. Within a logout bound hardly more keys than that are asked about.
     pub const WORDS: usize = 64 << 10;
-    /// Bits of an uptime in milliseconds. They begin again after twelve days; a word that was left alone for exactly as long is
-    /// taken for fresh for one bound.
+    /// Bits of an uptime in milliseconds. They begin again after twelve days; a word that was left alone for exactly as
+    /// long is taken for fresh for one bound.
     const UPTIME: u32 = 30;
     const CYCLE: u64 = (1 << Self::UPTIME) - 1;
 
@@ -26,7 +27,7 @@ impl Confirmed {
     /// Notes that a question about `key` was put at uptime `asked`, and that what came of it is in the table.
     pub fn note(&self, key: &Key, asked: u64) {
         if let Some(word) = self.word(key) {
-            // Partner: the acquire in `asked`. Who sees this sees what was put into the table before.
+            // Partner: the acquire in `asked`. A reader that sees this sees what was put into the table before.
             word.store(Self::tag(key) | asked & Self::CYCLE, Ordering::Release);
         }
     }

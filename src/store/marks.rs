@@ -1,5 +1,5 @@
-//! Marks of scopes, as sessions heed them: to mark a scope ends, or has refreshed, every session of it that was born before, at
-//! the cost of one round trip, and of one word that each session looks at.
+//! Marks of scopes, as sessions heed them: to mark a scope ends, or has refreshed, every session of it that was born
+//! before, at the cost of one round trip, and of one word that each session looks at.
 
 use super::cluster::Cluster;
 use super::key::Key;
@@ -9,53 +9,54 @@ use super::tiers::{Budget, Store, StoreError};
 use crate::clock::{Timestamp, uptime};
 use std::time::Duration;
 
-/// How long a mark is kept: a day longer than the longest session lives, so that clocks may differ, and a mark outlives every
-/// session that was born before it.
+/// How long a mark is kept: a day longer than the longest session lives, so that clocks may differ, and a mark outlives
+/// every session that was born before it.
 pub const MARK_KEPT: Duration = Record::LONGEST.saturating_add(Duration::from_secs(86_400));
 
 impl<L: WriteLock> Store<'_, L> {
-    /// Marks every session of a scope that was born so far. Returns the stamp. One round trip, however many they are.
+    /// Marks every session of a scope that was born so far. Returns the cutoff. One round trip, however many they are.
     ///
     /// # Errors
     /// When the store did not confirm it.
     pub fn mark(&self, scope: &Key, now: Timestamp, budget: &Budget) -> Result<Timestamp, StoreError> {
         let until = now.after(MARK_KEPT);
         let Some(cluster) = &self.cluster else {
-            let stamp = self.table.link().stamp().after(Duration::from_millis(1)).max(now);
-            self.table.mark(scope, stamp, until, now)?;
-            return Ok(stamp);
+            let cutoff = self.table.link().watermark().after(Duration::from_millis(1)).max(now);
+            self.table.mark(scope, cutoff, until, now)?;
+            return Ok(cutoff);
         };
-        let stamp = budget.spend(|within| self.backend(cluster).mark(scope, None, MARK_KEPT, within))?;
-        let _ = self.table.mark(scope, stamp, until, now);
-        Ok(stamp)
+        let cutoff = budget.spend(|within| self.backend(cluster).mark(scope, None, MARK_KEPT, within))?;
+        let _ = self.table.mark(scope, cutoff, until, now);
+        Ok(cutoff)
     }
 
-    /// The stamp that a session is born under: marks that come later are higher.
-    pub fn birth_stamp(&self) -> Timestamp {
-        self.table.link().stamp()
+    /// The highest cutoff of a mark that this host has heard of, under which a session is born: marks that come later
+    /// are higher.
+    pub fn watermark(&self) -> Timestamp {
+        self.table.link().watermark()
     }
 
-    /// Whether one of the scopes was marked after a session was born under `stamp`. Costs one load where nothing was marked
-    /// since then. A store without a log is asked about each scope once in a bound, for all sessions; `question` stands for the
-    /// scopes of this one together, so that within the bound one look is enough.
+    /// Whether one of the scopes was marked after a session was born under the watermark `born_under`. Costs one load
+    /// where nothing was marked since then. A store without a log is asked about each scope once in a bound, for all
+    /// sessions; `question` stands for the scopes of this one together, so that within the bound one look is enough.
     ///
     /// # Errors
-    /// When nobody could tell.
+    /// When neither table nor store could tell.
     pub fn is_marked(
         &self,
         question: &Key,
         scopes: impl Iterator<Item = Key>,
-        stamp: Timestamp,
+        born_under: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
         if let Some(cluster) = &self.cluster {
             let leased = self.is_leased();
             if !leased || !cluster.is_confirmed(question) {
                 let scopes: Vec<Key> = scopes.collect();
-                return self.ask_for_marks(cluster, leased, question, &scopes, stamp, budget);
+                return self.ask_for_marks(cluster, leased, question, &scopes, born_under, budget);
             }
         }
-        self.is_marked_here(scopes, stamp)
+        self.is_marked_here(scopes, born_under)
     }
 
     /// As [`Store::is_marked`], by the store's word; of what it was asked a moment ago, by what it said then.
@@ -65,7 +66,7 @@ impl<L: WriteLock> Store<'_, L> {
         leased: bool,
         question: &Key,
         scopes: &[Key],
-        stamp: Timestamp,
+        born_under: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
         let (now, asking) = (self.table.link().now(uptime()), uptime());
@@ -76,18 +77,18 @@ impl<L: WriteLock> Store<'_, L> {
                 None => unasked.push(*scope),
             }
         }
-        let stamps = match unasked[..] {
+        let cutoffs = match unasked[..] {
             [] => Ok(Vec::new()),
-            _ => budget.spend(|within| self.backend(cluster).stamps(&unasked, within)),
+            _ => budget.spend(|within| self.backend(cluster).cutoffs(&unasked, within)),
         };
-        match stamps {
-            Ok(stamps) if cluster.confirmed.is_none() => {
-                return Ok(stamps.into_iter().flatten().any(|mark| mark > stamp));
+        match cutoffs {
+            Ok(cutoffs) if cluster.confirmed.is_none() => {
+                return Ok(cutoffs.into_iter().flatten().any(|cutoff| cutoff > born_under));
             }
-            Ok(stamps) => {
-                for (scope, mark) in unasked.iter().zip(stamps) {
-                    if let Some(mark) = mark {
-                        self.table.mark(scope, mark, now.after(MARK_KEPT), now)?;
+            Ok(cutoffs) => {
+                for (scope, cutoff) in unasked.iter().zip(cutoffs) {
+                    if let Some(cutoff) = cutoff {
+                        self.table.mark(scope, cutoff, now.after(MARK_KEPT), now)?;
                     }
                     cluster.confirm(scope, asking);
                 }
@@ -96,20 +97,20 @@ impl<L: WriteLock> Store<'_, L> {
             Err(_) if self.may_serve(cluster, now) => {}
             Err(unavailable) => return Err(unavailable.into()),
         }
-        self.is_marked_here(scopes.iter().copied(), stamp)
+        self.is_marked_here(scopes.iter().copied(), born_under)
     }
 
     fn is_marked_here(
         &self,
         mut scopes: impl Iterator<Item = Key>,
-        stamp: Timestamp,
+        born_under: Timestamp,
     ) -> Result<bool, StoreError> {
-        if self.table.link().stamp() <= stamp {
+        if self.table.link().watermark() <= born_under {
             return Ok(false);
         }
         scopes.try_fold(false, |marked, scope| {
-            let mark = self.table.stamp_of(&scope)?;
-            Ok(marked || mark.is_some_and(|mark| mark > stamp))
+            let cutoff = self.table.cutoff_of(&scope)?;
+            Ok(marked || cutoff.is_some_and(|cutoff| cutoff > born_under))
         })
     }
 }

@@ -23,7 +23,7 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The longest lifetime and the longest idle timeout of a session. Every field of a record has room for more; but what has to
-    /// outlive all sessions, such as a mark, is kept for a time that follows from this one.
+    /// The longest lifetime and the longest idle timeout of a session. Every field of a record has room for more; but
+    /// what has to outlive all sessions, such as a mark, is kept for a time that follows from this one.
     pub const LONGEST: Duration = Duration::from_secs(49 * 86_400);
 }

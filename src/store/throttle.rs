@@ -1,7 +1,7 @@
-//! Throttling of logins that fail, by counters in memory that all processes of the host share. Each counter is one word:
-//! the instant at which all failures so far are forgiven (the "theoretical arrival time" of the generic cell rate
-//! algorithm, ITU-T I.371). No lock, and no clean-up: a counter whose time has passed is as good as new. Everybody has two of
-//! them, and the lesser counts (a count-min sketch): that others share one does no harm.
+//! Throttling of logins that fail, by counters in memory that all processes of the host share. Each counter is one
+//! word: the instant at which all failures so far are forgiven (the "theoretical arrival time" of the generic cell rate
+//! algorithm, ITU-T I.371). No lock, and no clean-up: a counter whose time has passed is as good as new. Everybody has
+//! two of them, and the lesser counts (a count-min sketch): that others share one does no harm.
 
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
@@ -42,13 +42,14 @@ impl<'m> Throttle<'m> {
     #[must_use]
     pub fn new(words: &'m [AtomicU64], secret: [u64; 4]) -> Self {
         for (word, secret) in words.iter().zip(secret) {
-            // Whoever comes first wins; httpd does this before it has children.
+            // The first one stays; httpd does this before it has children.
             let _ = word.compare_exchange(0, secret | 1, Ordering::Relaxed, Ordering::Relaxed);
         }
         Throttle(words)
     }
 
-    /// Counts a login of `who` as failed, before it is known whether it does, so that many at a time are counted as well.
+    /// Counts a login of `who` as failed, before it is known whether it does, so that many at a time are counted as
+    /// well.
     ///
     /// # Errors
     /// How long `who` has to wait before the next login is looked at; it was not counted.

@@ -1,10 +1,10 @@
 //! The store as sessions see it: the table of this host, and behind it, in a cluster, the store of all nodes.
 //!
-//! The store behind is the truth. It is written first: a begin or an end that it did not confirm has not happened. Reads are
-//! answered by the table alone while the lease holds, that is, while the log of the cluster has been read to its end a
-//! moment ago; else by the store; and while that cannot be reached, as [`Outage`] says. Where the store has no log, each key by
-//! itself must have been asked about within the logout bound. Marks of scopes are in `marks`, what a node is to others in
-//! `cluster`, how late visits are told in `visits`.
+//! The store behind is the truth. It is written first: a begin or an end that it did not confirm has not happened.
+//! Reads are answered by the table alone while the lease holds, that is, while the log of the cluster has been read to
+//! its end a moment ago; else by the store; and while that cannot be reached, as [`Outage`] says. Where the store has
+//! no log, each key by itself must have been asked about within the logout bound. Marks of scopes are in `marks`, what
+//! a node is to others in `cluster`, how late visits are told in `visits`.
 
 use super::cluster::{Cluster, Outage};
 use super::key::Key;
@@ -43,7 +43,7 @@ impl Budget {
     }
 }
 
-/// The outcome of a load, when somebody could tell.
+/// The outcome of a load, when the table or the store could tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loaded {
     /// The record is there and its deadline has not passed.
@@ -59,8 +59,8 @@ pub struct Fetched {
     pub facts: Facts,
     /// Where it lies in the table; `None` when the store was asked for it just now.
     pub slot: Option<Slot>,
-    /// How much longer than its idle timeout it lives after the last visit that is known: visits to other nodes are told with
-    /// a delay (see [`visits`]). Nothing where the table alone was asked.
+    /// How much longer than its idle timeout it lives after the last visit that is known: visits to other nodes are
+    /// told with a delay (see [`visits`]). Nothing where the table alone was asked.
     pub idle_slack: Duration,
 }
 
@@ -105,11 +105,11 @@ impl<'m, L: WriteLock> Store<'m, L> {
         if self.cluster.is_some() { self.table.link().now(uptime()) } else { local() }
     }
 
-    /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. In a cluster: from the table
-    /// if it may be trusted, by a look at two more words; else with one round trip to the store.
+    /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. In a cluster: from the
+    /// table if it may be trusted, by a look at two more words; else with one round trip to the store.
     ///
     /// # Errors
-    /// When nobody could tell.
+    /// When neither table nor store could tell.
     pub fn load(
         &self,
         key: &Key,
@@ -125,7 +125,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
             };
         };
         for _ in 0..ATTEMPTS {
-            // The lease before the table: who has a lease reads a table that knows all that was told before that lease.
+            // The lease before the table: a reader that sees a lease reads a table that knows all that was told before
+            // it.
             let leased = self.is_leased();
             let here = match self.table.load(key, now, sealed) {
                 Lookup::Absent(Some(gone)) => return Ok(Loaded::Absent(Some(gone.reason))),
@@ -236,12 +237,13 @@ impl<'m, L: WriteLock> Store<'m, L> {
         })
     }
 
-    /// Brings the table up to what the store said of a record, of which it had `here`. False when it knows better by now.
+    /// Brings the table up to what the store said of a record, of which it had `here`. False when it knows better by
+    /// now.
     fn admit(&self, here: Option<Found>, arrival: &Arrival<'_>, now: Timestamp) -> bool {
         if let Some(here) =
             here.filter(|here| self.is_current(here.slot) && here.deadline == arrival.deadline)
         {
-            self.table.saw(here.slot, arrival.record.last_seen);
+            self.table.raise_last_seen(here.slot, arrival.record.last_seen);
             return self.table.unchanged(&here.slot).is_some();
         }
         // The table is there to save time. That it has no room takes nothing away.
@@ -281,8 +283,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
         Ok(Created { evicted_live: 0 })
     }
 
-    /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. Returns why the session
-    /// had ended before, if it had; or `reason`, if it had been retired for that before.
+    /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. Returns why the
+    /// session had ended before, if it had; or `reason`, if it had been retired for that before.
     ///
     /// # Errors
     /// When the store did not confirm it.
@@ -294,7 +296,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         now: Timestamp,
         budget: &Budget,
     ) -> Result<Option<Reason>, StoreError> {
-        // Whoever retired it before set an earlier deadline.
+        // It was retired before, to an earlier deadline.
         let earlier =
             |stands: Timestamp, ends_as: Reason| (ends_as == reason && stands < deadline).then_some(ends_as);
         let Some(cluster) = &self.cluster else {
@@ -311,7 +313,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
             let stands =
                 budget.spend(|within| self.backend(cluster).retire(key, deadline, reason, within))?;
             let _ = self.table.retire(key, deadline, reason, now);
-            // Else a store is followed now that may have lost it, and may have been told of what is known here before this.
+            // Else a store is followed now that may have lost it, and may have been told of what is known here before
+            // this.
             if self.table.link().generation() == generation {
                 return Ok(match stands {
                     Stored::Record(facts) if facts.deadline > now => earlier(facts.deadline, facts.ends_as),
@@ -324,8 +327,8 @@ impl<'m, L: WriteLock> Store<'m, L> {
         Err(unsettled())
     }
 
-    /// Ends a session, everywhere. From the return on this host refuses it, and others do as soon as they have read the log,
-    /// within their logout bound. True when it was alive.
+    /// Ends a session, everywhere. From the return on this host refuses it, and others do as soon as they have read the
+    /// log, within their logout bound. True when it was alive.
     ///
     /// # Errors
     /// When the store did not confirm it: the session may go on, and the answer must say so.
@@ -356,7 +359,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     /// Why a session ended, if it did; asks nobody but the table, unless `fresh`, or that cannot have heard of it.
     ///
     /// # Errors
-    /// When nobody could tell.
+    /// When neither table nor store could tell.
     pub fn reason_of(
         &self,
         key: &Key,
@@ -406,8 +409,8 @@ fn is_idle(found: &Found, now: Timestamp) -> bool {
 }
 
 impl Fetched {
-    /// What the table has of it, which is served only while it is not idle by the table's own word, or where there is nobody
-    /// else who could have seen it.
+    /// What the table has of it. That is served only while it is not idle by the table's own last-seen time, or on a
+    /// host without a cluster.
     fn here(found: &Found) -> Self {
         let &Found { created, born_deadline, deadline, ends_as, idle, last_seen, slot } = found;
         let facts = Facts { created, born_deadline, deadline, ends_as, idle, last_seen };

@@ -1,4 +1,4 @@
-//! The mark of an ended session. It outlives the record's deadline, so nothing can bring the session back, and
+//! What is left of a session that ended. It outlives the record's deadline, so nothing can bring the session back, and
 //! it answers "why was I logged out?".
 
 use crate::clock::Timestamp;
@@ -20,8 +20,8 @@ pub enum Reason {
     Superseded = 5,
     /// The table was full and this was the longest idle session.
     Evicted = 6,
-    /// All sessions of its user, group or realm were ended at once.
-    Epoch = 7,
+    /// All sessions of its user, group or realm were ended at once, by a mark.
+    Marked = 7,
     /// A new login took its place, at once.
     Replaced = 8,
 }
@@ -35,7 +35,7 @@ impl Reason {
         Reason::Admin,
         Reason::Superseded,
         Reason::Evicted,
-        Reason::Epoch,
+        Reason::Marked,
         Reason::Replaced,
     ];
 
@@ -61,13 +61,14 @@ impl Reason {
             Reason::Admin => "admin",
             Reason::Superseded => "superseded",
             Reason::Evicted => "evicted",
-            Reason::Epoch => "epoch",
+            // The word that logs, pages and applications know it by since the first version.
+            Reason::Marked => "epoch",
             Reason::Replaced => "replaced",
         }
     }
 }
 
-/// The mark of an ended session.
+/// What is left of a session that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// Why it ended.
@@ -76,9 +77,9 @@ pub struct Tombstone {
     pub node: u16,
     /// When it ended.
     pub at: Timestamp,
-    /// Until when the mark is kept.
+    /// Until when it is kept.
     pub until: Timestamp,
-    /// Whether other sessions end by this mark, as those of a superseded session's line do. Such a mark makes room only
+    /// Whether other sessions end by it, as those of a superseded session's line do. Such a tombstone makes room only
     /// after every session has.
     pub ends_line: bool,
 }

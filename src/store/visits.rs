@@ -1,11 +1,12 @@
-//! How late other nodes hear of a visit, and how much longer than its idle timeout a session lives for that. Three constants,
-//! and why they fit together:
+//! How late other nodes hear of a visit, and how much longer than its idle timeout a session lives for that. Three
+//! constants, and why they fit together:
 //!
-//! A node tells the store of visits in rounds. A round begins once in `ROUND_PART` of the shortest idle timeout (at least
-//! once a minute, at most once a second), and tells of a session if since the round before a `TOLD_PART` of its own timeout ended
-//! in which it was visited. So what the store knows is never older than a tenth and a fortieth, which is an eighth: the
-//! `SLACK_PART` that another node grants. To this comes what does not shrink with the timeout (`LATENESS`), and what a
-//! watcher may wait for the log before it looks whether a round is due, which is a fifth of the logout bound.
+//! A node tells the store of visits in rounds. A round begins once in `ROUND_PART` of the shortest idle timeout (at
+//! least once a minute, at most once a second), and tells of a session if since the round before a `TOLD_PART` of its
+//! own timeout ended in which it was visited. So what the store knows is never older than a tenth and a fortieth, which
+//! is an eighth: the `SLACK_PART` that another node grants. To this comes what does not shrink with the timeout
+//! (`LATENESS`), and what a watcher may wait for the log before it looks whether a round is due, which is a fifth of
+//! the logout bound.
 
 use crate::clock::Timestamp;
 use std::time::Duration;
@@ -23,10 +24,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What delays the word of a visit however short the idle timeout is: the shortest pause between two rounds; the second by
-/// which the table's own mark of the last visit may be behind
-/// ([`Table::TOUCH_QUANTUM`](super::l1::Table::TOUCH_QUANTUM)); a tenth of the second to which the table rounds timeouts up; and
-/// for a round through the whole table, nine tenths of a second.
+/// What delays the word of a visit however short the idle timeout is: the shortest pause between two rounds; the second
+/// by which the table's own mark of the last visit may be behind
+/// ([`Table::TOUCH_QUANTUM`](super::l1::Table::TOUCH_QUANTUM)); a tenth of the second to which the table rounds
+/// timeouts up; and for a round through the whole table, nine tenths of a second.
 const LATENESS: Duration = Duration::from_secs(3);
 
 /// How long a watcher waits for news of the log, at most, before it looks whether there is anything else to do.
@@ -40,22 +41,22 @@ pub fn flush_every(shortest: Duration) -> Duration {
     (shortest / ROUND_PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
-/// How much longer than its idle timeout a session lives after the last visit that the store was told of, in a cluster with that
-/// logout bound.
+/// How much longer than its idle timeout a session lives after the last visit that the store was told of, in a cluster
+/// with that logout bound.
 pub(super) fn idle_slack(idle: Duration, bound: Duration) -> Duration {
     idle / SLACK_PART + LATENESS + patience(bound)
 }
 
-/// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended between
-/// them, and the visit was in that one or later. `idle` as the table knows it: in whole seconds, rounded up.
+/// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended
+/// between them, and the visit was in that one or later. `idle` as the table knows it: in whole seconds, rounded up.
 pub(super) fn is_due(idle: Duration, seen: Timestamp, from: Timestamp, until: Timestamp) -> bool {
     let part = u64::try_from(idle.as_millis() / u128::from(TOLD_PART)).unwrap_or(u64::MAX).max(1);
     let number = |at: Timestamp| at.as_millis() / part;
     number(from) < number(until) && number(seen) >= number(from)
 }
 
-#[cfg(test)]
 #[cfg(not(loom))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::l1::{ProcessLock, Table};
@@ -94,8 +95,8 @@ mod tests {
             prop_assert!(delays + Duration::from_millis(900) <= slack, "{:?} {:?}", delays, slack);
         }
 
-        /// A session that is visited at one node, never with more than its idle timeout between two visits, is judged at another
-        /// one at any moment in between by what the store was told.
+        /// A session that is visited at one node, never with more than its idle timeout between two visits, is judged
+        /// at another one at any moment in between by what the store was told.
         #[test]
         fn a_session_that_is_visited_often_enough_is_never_judged_idle_elsewhere(
             idle in any_idle(),
@@ -112,8 +113,8 @@ mod tests {
             let mut late = |most: u64| most * late.next().unwrap() / 1000;
             // When it was last seen, as the table has it, and as the store has it.
             let (mut seen, mut told) = (begin, begin);
-            // The last round began then; the next one begins and ends then: it may have to wait for a look at the log, and takes
-            // its time.
+            // The last round began then; the next one begins and ends then: it may have to wait for a look at the log,
+            // and takes its time.
             let mut from = begin;
             let mut round = (begin + pause, begin + pause);
             let mut visit = begin;

@@ -1,9 +1,9 @@
-//! The watcher: what one process of each host does so that its table may be trusted. It reads the cluster's log into the
-//! table and renews the lease; notices when the log was lost, and then has every record confirmed anew and tells the store
-//! of the ends that this host knows; and tells it of visits.
+//! The watcher: what one process of each host does so that its table may be trusted. It reads the cluster's log into
+//! the table and renews the lease; notices when the log was lost, and then has every record confirmed anew and tells
+//! the store of the ends that this host knows; and tells it of visits.
 //!
-//! Everything that must not be lost with the process is in the table (see [`Link`]), so that the next one goes on where it
-//! died. The order is always: apply, then move the position, then renew the lease.
+//! Everything that must not be lost with the process is in the table (see [`Link`]), so that the next one goes on where
+//! it died. The order is always: apply, then move the position, then renew the lease.
 
 use super::cluster::Cluster;
 use super::l1::{Link, Table, WriteLock};
@@ -68,8 +68,8 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
     /// Log entries are kept for so long. A host that was away for longer has everything confirmed.
     const LOG_KEPT: Duration = Duration::from_secs(86_400);
 
-    /// The watcher of this process for `store`; `None` where there is no cluster. `me` is a number that no other process has,
-    /// and not 0.
+    /// The watcher of this process for `store`; `None` where there is no cluster. `me` is a number that no other
+    /// process has, and not 0.
     pub fn new(store: &'s Store<'m, L>, me: u64) -> Option<Self> {
         let cluster = store.cluster()?;
         let (log, flush, purged) = Default::default();
@@ -122,11 +122,11 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         if let Some(known) = lost(&link, &pulse, Self::LOG_KEPT) {
             // First what may fail, so that nothing is put in doubt again and again.
             let marks = log.marks(Instant::now() + patience_of(self.cluster))?;
-            self.table.distrust()?;
+            self.table.invalidate()?;
             for mark in marks {
-                self.table.mark(&mark.scope, mark.stamp, mark.until, pulse.now)?;
+                self.table.mark(&mark.scope, mark.cutoff, mark.until, pulse.now)?;
             }
-            // Before the log's identity is noted: whoever goes on after a death between the two must know.
+            // Before the log's identity is noted: a watcher that takes over after a death between the two must know.
             link.set_reassert(Some(0));
             link.set_position(words(pulse.last), pulse.identity);
             link.heard(pulse.now);
@@ -159,8 +159,8 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         Ok(Heard { start, now: pulse.now })
     }
 
-    /// Renews the lease, for a bound from when the store was asked. False when it has not been told yet of all that it may
-    /// have lost: until then its word is asked for.
+    /// Renews the lease, for a bound from when the store was asked. False when it has not been told yet of all that it
+    /// may have lost: until then its word is asked for.
     fn trust(&self, heard: Heard) -> bool {
         let link = self.table.link();
         let told = link.reassert().is_none();
@@ -205,7 +205,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             if tombstone.until <= now {
                 continue;
             }
-            if tombstone.reason == Reason::Epoch {
+            if tombstone.reason == Reason::Marked {
                 backend.mark(&key, Some(tombstone.at), MARK_KEPT, self.within())?;
             } else {
                 backend.end(&key, &tombstone, self.within())?;
@@ -219,8 +219,8 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         Ok(next.is_some())
     }
 
-    /// Tells the store of visits: for each session at most once in a tenth of its idle timeout. Returns whether there is
-    /// more to do.
+    /// Tells the store of visits: for each session at most once in a tenth of its idle timeout. Returns whether there
+    /// is more to do.
     fn flush(&mut self) -> Result<bool, Unavailable> {
         let link = self.table.link();
         let now = link.now(uptime());
@@ -254,8 +254,8 @@ fn patience_of(cluster: &Cluster) -> Duration {
     (cluster.bound / 2).min(Duration::from_millis(250))
 }
 
-/// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read, or has
-/// not been read for so long that it may have. `Some(true)` when there was one before.
+/// Whether the log is another than the one that was read, or has lost entries that were not read yet, or had been read,
+/// or has not been read for so long that it may have. `Some(true)` when there was one before.
 fn lost(link: &Link<'_>, pulse: &Pulse, kept: Duration) -> Option<bool> {
     let ([major, minor], log) = link.position();
     let position = Position { major, minor };
@@ -275,8 +275,8 @@ fn apply<L: WriteLock>(table: &Table<'_, L>, event: &Event, now: Timestamp) -> R
     match *event {
         Event::Ended { ref key, tombstone } => drop(table.end(key, tombstone, now)?),
         Event::Retired { ref key, deadline, reason } => drop(table.retire(key, deadline, reason, now)?),
-        Event::Marked(Mark { ref scope, stamp, until }) => table.mark(scope, stamp, until, now)?,
-        Event::Unknown => table.distrust()?,
+        Event::Marked(Mark { ref scope, cutoff, until }) => table.mark(scope, cutoff, until, now)?,
+        Event::Unknown => table.invalidate()?,
     }
     Ok(())
 }

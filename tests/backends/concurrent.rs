@@ -96,13 +96,13 @@ pub(crate) fn the_latest_touch_of_all_threads_stays(store: &impl Store) {
 
 pub(crate) fn marks_of_all_threads_differ(store: &impl Store) {
     let scope = key();
-    let stamps: Vec<Vec<Timestamp>> = all_at_once(store, |_, client| {
+    let cutoffs: Vec<Vec<Timestamp>> = all_at_once(store, |_, client| {
         (0..30).map(|_| client.mark(&scope, None, Duration::from_secs(60), soon()).unwrap()).collect()
     });
-    assert!(stamps.iter().all(|stamps| stamps.is_sorted_by(|one, next| one < next)));
-    let all: HashSet<Timestamp> = stamps.iter().flatten().copied().collect();
+    assert!(cutoffs.iter().all(|cutoffs| cutoffs.is_sorted_by(|one, next| one < next)));
+    let all: HashSet<Timestamp> = cutoffs.iter().flatten().copied().collect();
     assert_eq!(all.len(), 30 * usize::from(THREADS));
-    assert_eq!(store.client().stamps(&[scope], soon()), Ok(vec![all.into_iter().max()]));
+    assert_eq!(store.client().cutoffs(&[scope], soon()), Ok(vec![all.into_iter().max()]));
 }
 
 pub(crate) fn what_all_threads_write_stands_in_the_log(store: &impl Store) {

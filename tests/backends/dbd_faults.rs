@@ -48,7 +48,7 @@ const WRITES: [Operation; 5] = [
 
 const READS: [Operation; 2] = [
     ("load", |client, within| told(client.load(&key(), &mut Vec::new(), within))),
-    ("stamps", |client, within| told(client.stamps(&[key()], within))),
+    ("cutoffs", |client, within| told(client.cutoffs(&[key()], within))),
 ];
 
 /// Asserts that they take no longer than they may, and cannot tell.

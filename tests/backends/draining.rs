@@ -130,12 +130,12 @@ fn a_mark_is_above_every_stamp_of_both_stores_and_heard_by_both_kinds_of_nodes()
     let first = old.mark(&key(), None, KEEP, soon()).unwrap();
     for marker in [&ahead, &behind] {
         let scope = key();
-        let stamp = marker.mark(&scope, None, KEEP, soon()).unwrap();
-        assert!(stamp > first);
+        let cutoff = marker.mark(&scope, None, KEEP, soon()).unwrap();
+        assert!(cutoff > first);
         for reader in [&ahead, &behind] {
-            assert_eq!(reader.stamps(&[scope], soon()), Ok(vec![Some(stamp)]));
+            assert_eq!(reader.cutoffs(&[scope], soon()), Ok(vec![Some(cutoff)]));
             let told = events(&mut *log(reader), Position::default());
-            let heard = |event: &Event| matches!(event, Event::Marked(mark) if mark.scope == scope && mark.stamp == stamp);
+            let heard = |event: &Event| matches!(event, Event::Marked(mark) if mark.scope == scope && mark.cutoff == cutoff);
             assert!(told.iter().any(heard), "{told:?}");
             let marks = log(reader).marks(soon()).unwrap();
             assert_eq!(marks.iter().filter(|mark| mark.scope == scope).count(), 1);

@@ -67,7 +67,7 @@ fn nothing_is_told_at_all(client: &FilesBackend) {
     };
     client.revive();
     failed("mark", client.mark(&key(), None, HOUR, soon()).is_err());
-    failed("stamps", client.stamps(&[key()], soon()).is_err());
+    failed("cutoffs", client.cutoffs(&[key()], soon()).is_err());
     let pulse = || client.log(soon()).and_then(|mut log| log.pulse(&node(), soon()));
     failed("pulse", pulse().is_err());
     let read = || client.log(soon()).and_then(|mut log| log.read(Position::default(), Duration::ZERO));
@@ -393,7 +393,7 @@ fn a_mark_keeps_its_height_for_the_longest_time_that_was_asked_for() {
     assert_eq!(other.mark(&scope, Some(low), HOUR, soon()), Ok(high));
     store.pass(Duration::from_millis(400));
     purge::everything_that_is_over(&one);
-    assert_eq!(one.stamps(&[scope], soon()), Ok(vec![Some(high)]), "a mark only rises");
+    assert_eq!(one.cutoffs(&[scope], soon()), Ok(vec![Some(high)]), "a mark only rises");
     assert_eq!(log(&other).marks(soon()).unwrap().len(), 1);
 }
 
@@ -404,7 +404,7 @@ fn a_stamp_far_ahead_does_not_make_others_forgotten() {
     let now = pulse(&client).now;
     let given = client.mark(&key(), None, HOUR, soon()).unwrap();
     client.mark(&key(), Some(now.after(2 * HOUR)), HOUR, soon()).unwrap();
-    // Somebody who chose a stamp before, and is slow, would take that one again.
+    // Somebody who chose a cutoff before, and is slow, would take that one again.
     assert!(store.root.path().join(format!("stamps/{}", given.as_millis())).exists());
 }
 

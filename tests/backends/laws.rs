@@ -191,7 +191,7 @@ pub(crate) fn a_mark_only_rises(store: &impl Store) {
     assert_eq!(client.mark(&scope, Some(now), keep, soon()), Ok(later));
     let risen = client.mark(&scope, None, keep, soon()).unwrap();
     assert!(risen > later);
-    assert_eq!(client.stamps(&[scope], soon()), Ok(vec![Some(risen)]));
+    assert_eq!(client.cutoffs(&[scope], soon()), Ok(vec![Some(risen)]));
 }
 
 pub(crate) fn a_mark_rises_above_every_stamp_given_out_before(store: &impl Store) {
@@ -209,11 +209,11 @@ pub(crate) fn a_mark_rises_above_every_stamp_given_out_before(store: &impl Store
 pub(crate) fn stamps_are_those_of_the_marks_that_are_kept(store: &impl Store) {
     let client = store.client();
     let (kept, over) = (key(), key());
-    let stamp = client.mark(&kept, None, Duration::from_secs(60), soon()).unwrap();
+    let cutoff = client.mark(&kept, None, Duration::from_secs(60), soon()).unwrap();
     let gone = client.mark(&over, None, Duration::from_millis(300), soon()).unwrap();
-    let stamps = [over, key(), kept];
-    assert_eq!(client.stamps(&stamps, soon()), Ok(vec![Some(gone), None, Some(stamp)]));
+    let cutoffs = [over, key(), kept];
+    assert_eq!(client.cutoffs(&cutoffs, soon()), Ok(vec![Some(gone), None, Some(cutoff)]));
     store.pass(Duration::from_millis(400));
-    assert_eq!(client.stamps(&stamps, soon()), Ok(vec![None, None, Some(stamp)]));
-    assert_eq!(client.stamps(&[], soon()), Ok(Vec::new()));
+    assert_eq!(client.cutoffs(&cutoffs, soon()), Ok(vec![None, None, Some(cutoff)]));
+    assert_eq!(client.cutoffs(&[], soon()), Ok(Vec::new()));
 }

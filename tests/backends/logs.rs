@@ -17,14 +17,14 @@ pub(crate) fn the_log_tells_what_happened_in_its_order(store: &impl Store) {
     client.retire(&one, deadline, Reason::Superseded, soon()).unwrap();
     let mark = tombstone(Reason::Logout, now);
     client.end(&one, &mark, soon()).unwrap();
-    let stamp = client.mark(&scope, None, KEEP, soon()).unwrap();
+    let cutoff = client.mark(&scope, None, KEEP, soon()).unwrap();
     client.end(&other, &mark, soon()).unwrap();
     let happened = events(&mut *log(&*client), before);
     let [retired, ended, marked, other_ended] = happened[..] else { panic!("{happened:?}") };
     assert_eq!(retired, Event::Retired { key: one, deadline, reason: Reason::Superseded });
     assert_eq!(ended, Event::Ended { key: one, tombstone: mark });
-    let Event::Marked(Mark { scope: marked, stamp: told, until }) = marked else { panic!("{marked:?}") };
-    assert_eq!((marked, told), (scope, stamp));
+    let Event::Marked(Mark { scope: marked, cutoff: told, until }) = marked else { panic!("{marked:?}") };
+    assert_eq!((marked, told), (scope, cutoff));
     assert!(until >= now.after(KEEP) && until <= now.after(KEEP + Duration::from_secs(10)));
     assert_eq!(other_ended, Event::Ended { key: other, tombstone: mark });
 }
@@ -138,13 +138,13 @@ pub(crate) fn marks_are_listed_while_they_are_kept(store: &impl Store) {
     let client = store.client();
     let (kept, over) = (key(), key());
     client.mark(&over, None, Duration::from_millis(300), soon()).unwrap();
-    let stamp = client.mark(&kept, None, KEEP, soon()).unwrap();
+    let cutoff = client.mark(&kept, None, KEEP, soon()).unwrap();
     let mut log = log(&*client);
     assert_eq!(log.marks(soon()).unwrap().len(), 2);
     store.pass(Duration::from_millis(400));
     for _ in 0..2 {
         let marks = log.marks(soon()).unwrap();
-        assert_eq!(marks.iter().map(|mark| (mark.scope, mark.stamp)).collect::<Vec<_>>(), [(kept, stamp)]);
+        assert_eq!(marks.iter().map(|mark| (mark.scope, mark.cutoff)).collect::<Vec<_>>(), [(kept, cutoff)]);
         log.purge(Timestamp::default(), soon()).unwrap();
     }
 }

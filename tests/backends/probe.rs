@@ -243,18 +243,18 @@ impl Backend for ViaHttpd {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
-        let op = Op::Mark { scope: *scope.as_bytes(), stamp: stamp.map(Timestamp::as_millis), keep };
-        answer!(self.0.ask(op, within), Answer::Stamps(stamps) => protocol::time(stamps[0].unwrap()))
+        let op = Op::Mark { scope: *scope.as_bytes(), cutoff: cutoff.map(Timestamp::as_millis), keep };
+        answer!(self.0.ask(op, within), Answer::Cutoffs(cutoffs) => protocol::time(cutoffs[0].unwrap()))
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         let scopes = scopes.iter().map(|scope| *scope.as_bytes()).collect();
-        answer!(self.0.ask(Op::Stamps(scopes), within), Answer::Stamps(stamps) => {
-            stamps.into_iter().map(|stamp| stamp.map(protocol::time)).collect()
+        answer!(self.0.ask(Op::Cutoffs(scopes), within), Answer::Cutoffs(cutoffs) => {
+            cutoffs.into_iter().map(|cutoff| cutoff.map(protocol::time)).collect()
         })
     }
 

@@ -51,7 +51,7 @@ const WRITES: [Operation; 5] = [
 
 const READS: [Operation; 2] = [
     ("load", |client, within| told(client.load(&key(), &mut Vec::new(), within))),
-    ("stamps", |client, within| told(client.stamps(&[key()], within))),
+    ("cutoffs", |client, within| told(client.cutoffs(&[key()], within))),
 ];
 
 const LOG: [LogOperation; 5] = [
@@ -477,7 +477,7 @@ fn a_client_gets_over_each_failure_of_a_connection_by_itself() {
         }
         let odd = Odd::before(redis.port(), 1, fail);
         let client = backend(&[&odd.url()]);
-        assert_unavailable(name, |within| told(client.stamps(&[key()], within)), TIME + SLACK);
+        assert_unavailable(name, |within| told(client.cutoffs(&[key()], within)), TIME + SLACK);
         let ask = |within| client.load(&key(), &mut Vec::new(), within);
         let (stored, took) = until_ok(name, RECOVERY, ask);
         assert_eq!(stored, Stored::Nothing, "{name}");

@@ -178,7 +178,7 @@ fn a_dump_of_redis_tells_nothing_of_a_visitor() {
         principal: Some(Principal { user: "alice-of-wonderland".into(), means, typed: None }),
         entries: vec![Entry { name: "entry-name".into(), value: b"entry-value".into() }],
         rights: Rights { grants: vec!["group-of-hatters".into()], ..Rights::default() },
-        born_under: store.birth_stamp().as_millis(),
+        born_under: store.watermark().as_millis(),
         ..Payload::default()
     };
     let begin = || sessions.begin(&payload, false, now).unwrap().session;

@@ -51,7 +51,7 @@ fn a_memcached_that_was_killed_is_unavailable_and_then_empty() {
         client.revive();
         let away = client.load(&key, &mut Vec::new(), soon());
         assert!(away.is_err(), "{away:?}");
-        assert!(client.stamps(&[key], soon()).is_err());
+        assert!(client.cutoffs(&[key], soon()).is_err());
         assert!(client.end(&key, &tombstone(Reason::Logout, now), soon()).is_err());
     }
     server.restart();

@@ -137,7 +137,7 @@ impl Backend for One {
     fn touch(&self, seen: &[(Key, Timestamp)], _: Instant) -> Result<(), Unavailable> {
         for (key, at) in seen {
             if let Lookup::Found(found) = self.table.peek(key, self.now()) {
-                self.table.saw(found.slot, *at);
+                self.table.raise_last_seen(found.slot, *at);
             }
         }
         Ok(())
@@ -146,19 +146,19 @@ impl Backend for One {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         _: Instant,
     ) -> Result<Timestamp, Unavailable> {
-        let above = self.table.link().stamp().after(Duration::from_millis(1)).max(self.now());
+        let above = self.table.link().watermark().after(Duration::from_millis(1)).max(self.now());
         self.table
-            .mark(scope, stamp.unwrap_or(above), self.now().after(keep), self.now())
+            .mark(scope, cutoff.unwrap_or(above), self.now().after(keep), self.now())
             .map_err(unavailable)?;
-        self.table.stamp_of(scope).map_err(unavailable)?.ok_or_else(|| unavailable("the mark is gone"))
+        self.table.cutoff_of(scope).map_err(unavailable)?.ok_or_else(|| unavailable("the mark is gone"))
     }
 
-    fn stamps(&self, scopes: &[Key], _: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
-        scopes.iter().map(|scope| self.table.stamp_of(scope).map_err(unavailable)).collect()
+    fn cutoffs(&self, scopes: &[Key], _: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        scopes.iter().map(|scope| self.table.cutoff_of(scope).map_err(unavailable)).collect()
     }
 
     fn has_log(&self) -> bool {

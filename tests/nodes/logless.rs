@@ -49,15 +49,15 @@ impl Backend for Logless {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
-        self.0.mark(scope, stamp, keep, within)
+        self.0.mark(scope, cutoff, keep, within)
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
-        self.0.stamps(scopes, within)
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        self.0.cutoffs(scopes, within)
     }
 
     fn has_log(&self) -> bool {

@@ -237,14 +237,14 @@ impl Client {
                 backend.touch(&seen, within)?;
                 Answer::Done
             }
-            Op::Mark { scope, stamp, keep } => {
-                let stamp = backend.mark(&Key::new(scope), stamp.map(protocol::time), keep, within)?;
-                Answer::Stamps(vec![Some(stamp.as_millis())])
+            Op::Mark { scope, cutoff, keep } => {
+                let cutoff = backend.mark(&Key::new(scope), cutoff.map(protocol::time), keep, within)?;
+                Answer::Cutoffs(vec![Some(cutoff.as_millis())])
             }
-            Op::Stamps(scopes) => {
+            Op::Cutoffs(scopes) => {
                 let scopes: Vec<_> = scopes.into_iter().map(Key::new).collect();
-                let stamps = backend.stamps(&scopes, within)?;
-                Answer::Stamps(stamps.into_iter().map(|stamp| stamp.map(|at| at.as_millis())).collect())
+                let cutoffs = backend.cutoffs(&scopes, within)?;
+                Answer::Cutoffs(cutoffs.into_iter().map(|cutoff| cutoff.map(|at| at.as_millis())).collect())
             }
             Op::HasLog => Answer::Truth(backend.has_log()),
             Op::Revive => {

@@ -49,10 +49,10 @@ pub(crate) enum Op {
     Touch(Vec<(Bytes, u64)>),
     Mark {
         scope: Bytes,
-        stamp: Option<u64>,
+        cutoff: Option<u64>,
         keep: Duration,
     },
-    Stamps(Vec<Bytes>),
+    Cutoffs(Vec<Bytes>),
     HasLog,
     Revive,
     /// The client goes, and with it its store object and its readers.
@@ -84,7 +84,7 @@ pub(crate) enum Answer {
     Done,
     Truth(bool),
     Stored(PlainStored, Vec<u8>),
-    Stamps(Vec<Option<u64>>),
+    Cutoffs(Vec<Option<u64>>),
     Pulse {
         now: u64,
         identity: u64,
@@ -160,11 +160,11 @@ pub(crate) fn plain_pulse(pulse: Pulse) -> Answer {
 }
 
 pub(crate) fn plain_mark(mark: &Mark) -> (Bytes, u64, u64) {
-    (*mark.scope.as_bytes(), mark.stamp.as_millis(), mark.until.as_millis())
+    (*mark.scope.as_bytes(), mark.cutoff.as_millis(), mark.until.as_millis())
 }
 
-pub(crate) fn mark((scope, stamp, until): (Bytes, u64, u64)) -> Mark {
-    Mark { scope: Key::new(scope), stamp: time(stamp), until: time(until) }
+pub(crate) fn mark((scope, cutoff, until): (Bytes, u64, u64)) -> Mark {
+    Mark { scope: Key::new(scope), cutoff: time(cutoff), until: time(until) }
 }
 
 pub(crate) fn plain_node(word: NodeWord) -> (String, String, String, u64) {

@@ -1,6 +1,7 @@
 //! Arguments of directives, one at a time.
 
 use crate::ffi::http_config::Args;
+use crate::store::record::Record;
 use std::time::Duration;
 
 pub(super) fn flag(args: &Args<'_>) -> Result<bool, String> {
@@ -12,10 +13,10 @@ pub(super) fn flag(args: &Args<'_>) -> Result<bool, String> {
     }
 }
 
-/// A timeout: from a tenth of a second to 49 days, which is what a record can say.
+/// A timeout: from a tenth of a second to 49 days, the longest that a record may have.
 pub(super) fn span(args: &Args<'_>) -> Result<Duration, String> {
     let span = args.duration(args.first())?;
-    if (Duration::from_millis(100)..=Duration::from_secs(49 * 86_400)).contains(&span) {
+    if (Duration::from_millis(100)..=Record::LONGEST).contains(&span) {
         Ok(span)
     } else {
         Err(format!("'{}' is out of range: write a time from 100ms to 49d", args.first()))

@@ -184,7 +184,7 @@ fn explain(reason: Reason) -> &'static str {
         Reason::Idle => "ended_idle",
         Reason::Lifetime => "ended_lifetime",
         Reason::Admin => "ended_admin",
-        Reason::Epoch => "ended_all",
+        Reason::Marked => "ended_all",
         Reason::Superseded | Reason::Replaced | Reason::Evicted => "ended_other",
     }
 }

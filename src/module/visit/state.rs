@@ -112,7 +112,7 @@ impl State {
             known: RefCell::new(None),
             notes: Notes::default(),
             budget: host.budget(),
-            stamp: Cell::new(host.store().birth_stamp()),
+            stamp: Cell::new(host.store().watermark()),
             answered: Cell::new(false),
         };
         let Some(header) = r.headers_in().get(c"Cookie") else { return state };

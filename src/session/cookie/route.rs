@@ -1,6 +1,6 @@
 //! The route: the name of a node behind the session id in the cookie, `<id>.<route>`, by which a balancer gives each
-//! browser to the node that it was with before (mod_proxy_balancer's `stickysession` goes by what follows the first dot).
-//! It says nothing about the session: anybody may write anything there, and is the same visitor.
+//! browser to the node that it was with before (mod_proxy_balancer's `stickysession` goes by what follows the first
+//! dot). It says nothing about the session: anybody may write anything there, and is the same visitor.
 
 use super::error::CookieError;
 use memchr::memchr;
@@ -102,7 +102,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_node_and_the_balancer_read_the_same_route(value in "[a-c]{0,3}(\\.[a-c]{0,3}){0,3}", name in "[a-c]{1,3}") {
+        fn the_node_and_the_balancer_read_the_same_route(
+            value in "[a-c]{0,3}(\\.[a-c]{0,3}){0,3}",
+            name in "[a-c]{1,3}",
+        ) {
             let ours = Route::new(&name).unwrap().is_in(value.as_bytes());
             prop_assert_eq!(ours, balanced(value.as_bytes()) == Some(name.as_bytes()));
         }

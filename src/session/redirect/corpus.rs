@@ -1,5 +1,5 @@
-//! The addresses of `tests/data` that return addresses are tested with. Knows nothing of the code under test, and is read
-//! by the live tests as well.
+//! The addresses of `tests/data` that return addresses are tested with. Knows nothing of the code under test, and is
+//! read by the live tests as well.
 
 /// Addresses that must all be refused.
 pub(crate) fn hostile() -> Vec<String> {

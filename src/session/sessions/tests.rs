@@ -206,11 +206,11 @@ fn a_mark_ends_what_was_born_before_it_and_in_its_scope() {
             assert!(born.iter().all(|session| resume(sessions, session.id(), 1).is_ok()), "not an end");
             sessions.mark(scope, Effect::End, after(2)).unwrap();
             for (session, ended) in born.iter().zip(whose) {
-                let expected = ended.then_some(Err(Some(Reason::Epoch)));
+                let expected = ended.then_some(Err(Some(Reason::Marked)));
                 let got = resume(sessions, session.id(), 3);
                 assert_eq!(Some(&got).filter(|got| got.is_err()), expected.as_ref(), "{scope:?}");
             }
-            let born_under = sessions.store.birth_stamp().as_millis();
+            let born_under = sessions.store.watermark().as_millis();
             let later = sessions.begin(&Payload { born_under, ..alice() }, false, after(4)).unwrap();
             assert!(resume(sessions, later.session.id(), 5).is_ok());
             sessions.mark(scope, Effect::End, after(6)).unwrap();
@@ -224,9 +224,9 @@ fn a_successor_is_ended_by_a_mark_that_came_before_it() {
     with_sessions(|sessions| {
         let old = sessions.begin(&alice(), false, START).unwrap().session;
         sessions.mark(Scope::User("alice"), Effect::End, after(1)).unwrap();
-        let born_under = sessions.store.birth_stamp().as_millis();
+        let born_under = sessions.store.watermark().as_millis();
         let new = sessions.supersede(&old, &Payload { born_under, ..alice() }, after(2)).unwrap();
-        assert_eq!(resume(sessions, new.session.id(), 3), Err(Some(Reason::Epoch)));
+        assert_eq!(resume(sessions, new.session.id(), 3), Err(Some(Reason::Marked)));
     });
 }
 

@@ -1,4 +1,5 @@
-//! Where the words of a table's header lie: numbers of words (8 bytes each). `docs/l1-table.md` has the same map for people.
+//! Where the words of a table's header lie: numbers of words (8 bytes each). `docs/l1-table.md` has the same map for
+//! people.
 
 use super::mem::LINE;
 
@@ -41,7 +42,8 @@ pub(super) const EVICTED_TOMBSTONES: usize = 27;
 pub(super) const EVICTED_LIVE: usize = 28;
 pub(super) const REPAIRS: usize = 29;
 pub(super) const DROPPED: usize = 30;
-/// Raised with each tombstone that is evicted and each retirement, so that who loads a record elsewhere meanwhile notices.
+/// Raised with each tombstone that is evicted and each retirement, so that a process that loads a record from the
+/// store meanwhile notices.
 pub(super) const SEQUENCE: usize = 31;
 // What is known of the store behind the table: see `link`.
 /// The store's clock less this machine's uptime, ms, wrapping.
@@ -62,8 +64,8 @@ pub(super) const LEADER: usize = 39;
 pub(super) const LEADER_UNTIL: usize = 40;
 /// Until when visits were told to the store, by its clock, ms.
 pub(super) const FLUSHED: usize = 41;
-/// The highest stamp of a mark.
-pub(super) const STAMP: usize = 42;
+/// The watermark: the highest cutoff of a mark.
+pub(super) const WATERMARK: usize = 42;
 /// Tells the store that all this is about from others.
 pub(super) const STORE: usize = 43;
 /// 1 while the store has been lost and that has been said.

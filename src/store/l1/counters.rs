@@ -1,5 +1,5 @@
 //! Counts of what readers do: without the lock, and without readers getting in each other's way. Each thread adds to
-//! one of 64 shards of a cache line each; who wants a figure sums them.
+//! one of 64 shards of a cache line each; a figure is their sum.
 
 use super::at::{self, SHARDS};
 use super::index::View;

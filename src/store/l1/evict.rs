@@ -1,11 +1,12 @@
 //! Making room: sweeping what is past its time, and, when that is not enough, evicting in an exact order: first
-//! tombstones, those whose time ends first before others, then the longest idle sessions, then tombstones by which other
-//! sessions end. (In a table that has a store behind it, the longest idle sessions come before all tombstones: they can be
-//! had from there again.)
+//! tombstones, those whose time ends first before others, then the longest idle sessions, then tombstones by which
+//! other sessions end. (In a table that has a store behind it, the longest idle sessions come before all tombstones:
+//! they can be had from there again.)
 //!
 //! The order is exact at the price of a scan of the index, so one scan collects 64 victims; what changes later is
-//! either offered to the list or found out when its turn comes. A whole scan is made at most once a second: who needs more
-//! room within it takes the first of one part of the index after the other, so that no writer holds the lock for long.
+//! either offered to the list or found out when its turn comes. A whole scan is made at most once a second: a writer
+//! that needs more room within it takes the first of one part of the index after the other, so that no writer holds the
+//! lock for long.
 
 use super::arena::Chunk;
 use super::at::{self, VICTIMS};

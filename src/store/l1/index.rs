@@ -164,9 +164,9 @@ impl Fate {
     }
 }
 
-/// The fate of a tombstone, as its chunk tells it. That of one that ends a line says [`Reason::Superseded`], which is the
-/// reason of no tombstone, so that a scan can tell without a look at the chunk.
+/// The fate of a tombstone, as its chunk tells it. That of one that ends a line says [`Reason::Superseded`], which is
+/// the reason of no tombstone, so that a scan can tell without a look at the chunk.
 pub(super) fn tombstone_fate(head: &Head) -> Fate {
-    let reason = head.facts.reason().unwrap_or(Reason::Logout);
-    Fate::new(head.deadline(), if head.facts.ends_line() { Reason::Superseded } else { reason })
+    let reason = head.info.reason().unwrap_or(Reason::Logout);
+    Fate::new(head.deadline(), if head.info.ends_line() { Reason::Superseded } else { reason })
 }

@@ -6,7 +6,7 @@ use super::mem::{LINE, Mem};
 
 /// Slots of a bucket.
 pub(super) const BUCKET: usize = 8;
-/// Words of a bucket: a cache line each of entries, last-seen marks and fates, on one page for most buckets.
+/// Words of a bucket: a cache line each of entries, last-seen times and fates, on one page for most buckets.
 const BUCKET_WORDS: usize = 3 * BUCKET;
 /// Words that a chunk's head takes before its payload.
 pub(super) const HEAD: usize = 10;

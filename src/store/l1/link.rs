@@ -1,5 +1,5 @@
-//! What a table knows of the store behind it: its clock, how long records are trusted without asking it, how far its log
-//! has been read, and who reads it. Single words, read and written without the lock: each is right by itself.
+//! What a table knows of the store behind it: its clock, how long records are trusted without asking it, how far its
+//! log has been read, and who reads it. Single words, read and written without the lock: each is right by itself.
 //!
 //! Uptimes are milliseconds since this machine was started; all its processes agree on them, and no clock that is set
 //! moves them. Timestamps are the store's.
@@ -24,7 +24,7 @@ impl Link<'_> {
             for word in [at::POSITION, at::POSITION + 1, at::LOG, at::CONTACT, at::FLUSHED] {
                 self.0.mem.store(word, 0);
             }
-            self.distrust();
+            self.next_generation();
             self.0.mem.store(at::STORE, store);
         }
     }
@@ -46,11 +46,12 @@ impl Link<'_> {
 
     /// Until which uptime records are trusted.
     pub fn lease(&self) -> u64 {
-        // Partner: the release in `renew`. Who sees a lease sees what the log said before it was given.
+        // Partner: the release in `renew`. A reader that sees a lease sees what the log said before it was given.
         self.0.mem.load_acquire(at::LEASE)
     }
 
-    /// Trusts records until that uptime: the log was read to its end by a reader who began `SessionClusterLogoutBound` before.
+    /// Trusts records until that uptime: the log was read to its end by a reader who began `SessionClusterLogoutBound`
+    /// before.
     pub fn renew(&self, until: u64) {
         self.0.mem.publish(at::LEASE, until);
     }
@@ -60,8 +61,8 @@ impl Link<'_> {
         self.0.mem.load(at::GENERATION) as u16
     }
 
-    /// As [`super::Table::distrust`], for who holds the lock, or is alone.
-    pub(super) fn distrust(&self) {
+    /// As [`super::Table::invalidate`]. The caller holds the lock, or is alone.
+    pub(super) fn next_generation(&self) {
         self.0.mem.count(at::GENERATION);
     }
 
@@ -111,14 +112,14 @@ impl Link<'_> {
         self.0.mem.publish(at::LOG, log);
     }
 
-    /// The highest stamp of a mark that this host has heard of.
-    pub fn stamp(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.mem.load(at::STAMP))
+    /// The watermark: the highest cutoff of a mark that this host has heard of.
+    pub fn watermark(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.mem.load(at::WATERMARK))
     }
 
     /// A mark was heard of, and is in the table.
-    pub fn raise_stamp(&self, stamp: Timestamp) {
-        self.0.mem.raise(at::STAMP, stamp.as_millis());
+    pub fn raise_watermark(&self, cutoff: Timestamp) {
+        self.0.mem.raise(at::WATERMARK, cutoff.as_millis());
     }
 
     /// Until when visits were told to the store.
@@ -131,8 +132,8 @@ impl Link<'_> {
         self.0.mem.store(at::FLUSHED, until.as_millis());
     }
 
-    /// Whether `me`, a number that no other process has, reads the log, now until `until`: true for who did so
-    /// already, and for the first to ask when nobody does any more.
+    /// Whether `me`, a number that no other process has, reads the log, now until `until`: true for the process that
+    /// did so already, and for the first to ask when none does any more.
     pub fn lead(&self, me: u64, uptime: u64, until: u64) -> bool {
         let leader = self.0.mem.load(at::LEADER);
         if leader != me {

@@ -42,7 +42,7 @@ impl<'m> Mem<'m> {
         }
     }
 
-    /// A store that makes all stores before it visible to whoever reads it with [`Mem::load_acquire`].
+    /// A store that makes all stores before it visible to a reader of it by [`Mem::load_acquire`].
     pub(super) fn publish(self, at: usize, value: u64) {
         #[cfg(test)]
         death::step();

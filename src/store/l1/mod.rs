@@ -2,8 +2,8 @@
 //! turns under a lock and may die at any instruction. `docs/l1-table.md` has the byte map and the protocols.
 //!
 //! [`Table`] is all that others see. Below it, from the outside in: `write`, `evict` and `recover` (the lock's holder),
-//! `arena` (chunks), `index` (slots), `slot` (the protocol between a writer and readers), `layout`, `at` and `mem` (words).
-//! This file only names the parts: none of them imports from it.
+//! `arena` (chunks), `index` (slots), `slot` (the protocol between a writer and readers), `layout`, `at` and `mem`
+//! (words). This file only names the parts: none of them imports from it.
 
 mod arena;
 mod at;

@@ -90,8 +90,8 @@ pub struct Created {
     pub evicted_live: u32,
 }
 
-/// Why the table did not do what was asked. No session was begun, ended or retired then; a create that found no room may
-/// have evicted others for nothing.
+/// Why the table did not do what was asked. No session was begun, ended or retired then; a create that found no room
+/// may have evicted others for nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
@@ -178,7 +178,7 @@ pub struct Stats {
     pub gone: u64,
     /// Loads that could not tell.
     pub torn: u64,
-    /// Times that a last-seen mark was moved.
+    /// Times that a last-seen time was moved.
     pub touches: u64,
     /// Records created.
     pub begins: u64,

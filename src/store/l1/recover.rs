@@ -44,26 +44,26 @@ impl Writer<'_, '_> {
         let chunk = entry.chunk();
         let Some(slab) = self.map.slab_of(chunk) else { return false };
         let head = self.head(entry);
-        let class = head.facts.class();
+        let class = head.info.class();
         let fits = self.map.classes.words(class).is_some_and(|words| head.chunk_words() <= words);
         let most = self.map.geometry.max_record();
         if !self.mem.load(chunk).is_multiple_of(2)
             || !fits
             || self.locate(chunk, class).is_none()
             || self.slab(slab).class.is_some_and(|other| other != class)
-            || !copy_payload(self.mem, chunk, head.facts.len(), most, payload)
+            || !copy_payload(self.mem, chunk, head.info.len(), most, payload)
             || !head.is_intact(payload)
         {
             return false;
         }
-        let reason = head.facts.reason();
+        let reason = head.info.reason();
         let belongs = self.slots_of(&head.key).any(|home| home == slot)
-            && Entry::new(&head.key, chunk, head.facts.is_tombstone()) == entry;
+            && Entry::new(&head.key, chunk, head.info.is_tombstone()) == entry;
         let sane = head.from <= Timestamp::MAX.as_millis() && head.until <= Timestamp::MAX.as_millis();
-        if !belongs || !sane || (head.facts.is_tombstone() && (reason.is_none() || head.facts.len() != 0)) {
+        if !belongs || !sane || (head.info.is_tombstone() && (reason.is_none() || head.info.len() != 0)) {
             return false;
         }
-        if !head.facts.is_tombstone() {
+        if !head.info.is_tombstone() {
             let fate = self.fate(slot);
             if !fate.is_intact() || fate.deadline() > head.deadline() {
                 return false;
@@ -77,8 +77,8 @@ impl Writer<'_, '_> {
         true
     }
 
-    /// Drops all but one entry of each key: pages that were written back at different times may hold an old record beside
-    /// its tombstone. The tombstone stays. All entries have been admitted. Returns how many it dropped.
+    /// Drops all but one entry of each key: pages that were written back at different times may hold an old record
+    /// beside its tombstone. The tombstone stays. All entries have been admitted. Returns how many it dropped.
     fn drop_doubles(&self) -> usize {
         let mut dropped = 0;
         for slot in 0..self.map.slots {

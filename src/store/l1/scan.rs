@@ -1,4 +1,5 @@
-//! What the table holds, a part of the index at a time, for who has to tell the store behind it. Takes no lock.
+//! What the table holds, a part of the index at a time, for the watcher, which tells the store behind it. Takes no
+//! lock.
 
 use super::index::{Fate, Seen};
 use super::layout::BUCKET;
@@ -12,20 +13,20 @@ use std::ops::Range;
 use std::time::Duration;
 
 impl<L: WriteLock> Table<'_, L> {
-    /// The tombstones in a part of the index, marks included, for who has to tell another store of them.
+    /// The tombstones in a part of the index, marks included.
     pub fn tombstones(&self, part: Range<usize>) -> Vec<(Key, Tombstone)> {
         let tombstone = |slot| {
             let entry = self.view.entry(slot);
             let key = self.view.head(entry).key;
             match self.view.read_slot(slot, &key, &mut Vec::new()) {
-                Read::Is(copied) if copied.head.facts.is_tombstone() => {
+                Read::Is(copied) if copied.head.info.is_tombstone() => {
                     let head = copied.head;
                     let tombstone = Tombstone {
-                        reason: head.facts.reason()?,
-                        node: head.facts.node(),
+                        reason: head.info.reason()?,
+                        node: head.info.node(),
                         at: Timestamp::from_millis(head.from),
                         until: head.deadline(),
-                        ends_line: head.facts.ends_line(),
+                        ends_line: head.info.ends_line(),
                     };
                     Some((Key::from_words(key), tombstone))
                 }
@@ -35,8 +36,7 @@ impl<L: WriteLock> Table<'_, L> {
         self.slots(part).filter(|&slot| self.view.entry(slot).is_tombstone()).filter_map(tombstone).collect()
     }
 
-    /// The records in a part of the index whose deadline was moved earlier, with that deadline and the reason, for who has to
-    /// tell another store of them.
+    /// The records in a part of the index whose deadline was moved earlier, with that deadline and the reason.
     pub fn retired(&self, part: Range<usize>) -> Vec<(Key, Timestamp, Reason)> {
         let retired = |slot| {
             let entry = self.view.entry(slot);
@@ -56,8 +56,8 @@ impl<L: WriteLock> Table<'_, L> {
         self.slots(part).filter_map(retired).collect()
     }
 
-    /// The records in a part of the index that `wanted` chooses by their idle timeout (in whole seconds, rounded up) and
-    /// when they were last seen.
+    /// The records in a part of the index that `wanted` chooses by their idle timeout (in whole seconds, rounded up)
+    /// and when they were last seen.
     pub fn visited(
         &self,
         part: Range<usize>,

@@ -76,12 +76,12 @@ impl Entry {
     }
 }
 
-/// What a chunk says before its payload. Words of a chunk: stamp, key (4), facts, created or ended at, deadline or
+/// What a chunk says before its payload. Words of a chunk: stamp, key (4), info, created or ended at, deadline or
 /// until, idle timeout, checksum; then the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) key: [u64; 4],
-    pub(super) facts: Facts,
+    pub(super) info: Info,
     /// Record: when it began. Tombstone: when the session ended.
     pub(super) from: u64,
     /// Record: its deadline. Tombstone: until when it is kept.
@@ -94,9 +94,9 @@ pub(super) struct Head {
 /// One word: payload bytes (bits 0 to 30), whether a tombstone ends a line (31), node of a tombstone or generation of a
 /// record (32 to 47), reason (48 to 55, zero for a record), size class (56 to 63).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts(pub(super) u64);
+pub(super) struct Info(pub(super) u64);
 
-impl Facts {
+impl Info {
     const LINE: u64 = 1 << 31;
 
     pub(super) const fn len(self) -> usize {
@@ -135,7 +135,7 @@ impl Head {
     pub(super) fn of_record(record: &Record<'_>, generation: u16) -> Self {
         let mut head = Head {
             key: record.key.words(),
-            facts: Facts(record.sealed.len() as u64 | u64::from(generation) << 32),
+            info: Info(record.sealed.len() as u64 | u64::from(generation) << 32),
             from: record.created.as_millis(),
             until: record.deadline.as_millis(),
             idle: u64::try_from(record.idle.as_millis()).unwrap_or(u64::MAX),
@@ -149,10 +149,10 @@ impl Head {
     pub(super) fn of_tombstone(key: &Key, tombstone: &Tombstone) -> Self {
         let mut head = Head {
             key: key.words(),
-            facts: Facts(
+            info: Info(
                 u64::from(tombstone.reason.code()) << 48
                     | u64::from(tombstone.node) << 32
-                    | if tombstone.ends_line { Facts::LINE } else { 0 },
+                    | if tombstone.ends_line { Info::LINE } else { 0 },
             ),
             from: tombstone.at.as_millis(),
             until: tombstone.until.as_millis(),
@@ -167,18 +167,18 @@ impl Head {
     /// the checksum last.
     pub(super) fn in_class(self, class: usize) -> Self {
         let mixed = self.checksum ^ class_mark(class);
-        Head { facts: Facts(self.facts.0 | (class as u64) << 56), checksum: mixed, ..self }
+        Head { info: Info(self.info.0 | (class as u64) << 56), checksum: mixed, ..self }
     }
 
     /// The head with its size class open again.
     pub(super) fn without_class(self) -> Self {
-        let facts = Facts(self.facts.0 & !(0xff << 56));
-        Head { facts, checksum: self.checksum ^ class_mark(self.facts.class()), ..self }
+        let info = Info(self.info.0 & !(0xff << 56));
+        Head { info, checksum: self.checksum ^ class_mark(self.info.class()), ..self }
     }
 
     /// Whether head and payload are as they were written.
     pub(super) fn is_intact(&self, payload: &[u8]) -> bool {
-        self.digest(payload) ^ class_mark(self.facts.class()) == self.checksum
+        self.digest(payload) ^ class_mark(self.info.class()) == self.checksum
     }
 
     /// When the session ends or the tombstone goes.
@@ -192,14 +192,14 @@ impl Head {
 
     /// Words that a chunk must have to hold it.
     pub(super) fn chunk_words(&self) -> usize {
-        HEAD + self.facts.len().div_ceil(8)
+        HEAD + self.info.len().div_ceil(8)
     }
 
     fn digest(&self, payload: &[u8]) -> u64 {
-        let facts = self.facts.0 & !(0xff << 56);
+        let info = self.info.0 & !(0xff << 56);
         let [a, b, c, d] = self.key;
         let mut hasher = blake3::Hasher::new();
-        for word in [a, b, c, d, facts, self.from, self.until, self.idle] {
+        for word in [a, b, c, d, info, self.from, self.until, self.idle] {
             hasher.update(&word.to_ne_bytes());
         }
         hasher.update(payload);
@@ -211,7 +211,7 @@ impl Head {
         let word = |i| mem.load(chunk.saturating_add(i));
         Head {
             key: [word(1), word(2), word(3), word(4)],
-            facts: Facts(word(5)),
+            info: Info(word(5)),
             from: word(6),
             until: word(7),
             idle: word(8),
@@ -228,7 +228,7 @@ fn class_mark(class: usize) -> u64 {
 pub(super) fn fill(mem: Mem<'_>, chunk: usize, head: &Head, payload: &[u8]) {
     let odd = begin_fill(mem, chunk);
     let [a, b, c, d] = head.key;
-    let words = [a, b, c, d, head.facts.0, head.from, head.until, head.idle, head.checksum];
+    let words = [a, b, c, d, head.info.0, head.from, head.until, head.idle, head.checksum];
     for (i, word) in words.into_iter().enumerate() {
         mem.store(chunk + 1 + i, word);
     }
@@ -257,8 +257,8 @@ fn begin_fill(mem: Mem<'_>, chunk: usize) -> u64 {
     let stamp = mem.load(chunk);
     let odd = stamp.wrapping_add(if stamp.is_multiple_of(2) { 1 } else { 2 });
     mem.store(chunk, odd);
-    // Partner: the acquire fences in `read`. Who sees a word written below sees the odd stamp, and that the entry
-    // went elsewhere.
+    // Partner: the acquire fences in `read`. A reader that sees a word written below sees the odd stamp, and that the
+    // entry went elsewhere.
     fence(Ordering::Release);
     odd
 }
@@ -278,8 +278,8 @@ pub(super) struct Place {
 
 /// Gives an empty slot to a chunk that has been filled.
 pub(super) fn occupy(mem: Mem<'_>, place: Place, entry: Entry, seen: u64, fate: u64) {
-    // Partner: the acquire fence in `read`. Who sees the new last-seen mark or fate sees that the entry that was here
-    // before is gone.
+    // Partner: the acquire fence in `read`. A reader that sees the new last-seen time or fate sees that the entry that
+    // was here before is gone.
     fence(Ordering::Release);
     mem.store(place.seen, seen);
     mem.store(place.fate, fate);
@@ -338,7 +338,7 @@ pub(super) fn read(
         let head = Head::load(mem, chunk);
         let ours = head.key == *key;
         let (seen, fate) = (mem.load(place.seen), mem.load(place.fate));
-        let whole = !ours || copy_payload(mem, chunk, head.facts.len(), most, payload);
+        let whole = !ours || copy_payload(mem, chunk, head.info.len(), most, payload);
         // Partner: the release fences in `begin_fill` and `occupy`. If any word above is newer
         // than the entry or the stamp, one of the two has visibly changed by now.
         fence(Ordering::Acquire);
@@ -375,9 +375,9 @@ pub(super) fn copy_payload(
     true
 }
 
-#[cfg(test)]
 #[cfg(loom)]
-mod loom_tests {
+#[cfg(test)]
+mod tests {
     //! All interleavings, and all the reorderings that the memory model allows, of a reader with a writer that gives
     //! the reader's chunk to another record. Run with
     //! `RUSTFLAGS="--cfg loom" cargo test --no-default-features --release --lib loom_`.
@@ -394,7 +394,7 @@ mod loom_tests {
     const THEIRS: [u64; 4] = [2; 4];
 
     fn head(key: [u64; 4], n: u64) -> Head {
-        Head { key, facts: Facts(8), from: n, until: n, idle: n, checksum: n }
+        Head { key, info: Info(8), from: n, until: n, idle: n, checksum: n }
     }
 
     fn table() -> Arc<Vec<AtomicU64>> {

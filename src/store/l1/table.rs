@@ -28,7 +28,7 @@ pub struct Table<'m, L> {
 }
 
 impl<'m, L: WriteLock> Table<'m, L> {
-    /// A last-seen mark is moved only when it is at least this old: a busy session costs its neighbours one cache
+    /// A last-seen time is moved only when it is at least this old: a busy session costs its neighbours one cache
     /// line a second.
     pub const TOUCH_QUANTUM: Duration = Duration::from_secs(1);
 
@@ -116,7 +116,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
                 continue;
             }
             let Read::Is(found) = other.view.read_slot(slot, &key, &mut payload) else { continue };
-            let tombstone = found.head.facts.is_tombstone();
+            let tombstone = found.head.info.is_tombstone();
             let fate = if tombstone { tombstone_fate(&found.head) } else { Fate::from_word(found.fate) };
             if fate.deadline() <= now || payload.len() > self.view.map.geometry.max_record() {
                 continue;
@@ -145,9 +145,9 @@ impl<'m, L: WriteLock> Table<'m, L> {
         lookup
     }
 
-    /// When the record in that slot was last seen, if it is the very one that was found there, with the same deadline; that
-    /// it has not passed is for the caller to see. `None` when anything has changed: [`Table::load`] then tells what. Takes
-    /// no lock, and counts as a load when it succeeds.
+    /// When the record in that slot was last seen, if it is the very one that was found there, with the same deadline;
+    /// that it has not passed is for the caller to see. `None` when anything has changed: [`Table::load`] then tells
+    /// what. Takes no lock, and counts as a load when it succeeds.
     pub fn unchanged(&self, slot: &Slot) -> Option<Timestamp> {
         let view = &self.view;
         let (entry, chunk) = (view.map.entry(slot.number), Entry::from_word(slot.entry).chunk());
@@ -164,8 +164,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
         Some(seen)
     }
 
-    /// Notes a visit of a session that was seen elsewhere; the later one stays.
-    pub fn saw(&self, slot: Slot, at: Timestamp) {
+    /// Moves the last-seen time of a record later: it was visited at another node. Never moves it earlier.
+    pub fn raise_last_seen(&self, slot: Slot, at: Timestamp) {
         let seen = self.view.seen(slot.number);
         if at > seen.at() && self.view.entry(slot.number) == Entry::from_word(slot.entry) {
             self.view.mem.raise(self.view.map.seen(slot.number), seen.moved_to(at).word());
@@ -190,8 +190,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
             };
             let head = copied.head;
             let from = Timestamp::from_millis(head.from);
-            if head.facts.is_tombstone() {
-                return Lookup::Absent(head.facts.reason().map(|reason| Gone { reason, at: from }));
+            if head.info.is_tombstone() {
+                return Lookup::Absent(head.info.reason().map(|reason| Gone { reason, at: from }));
             }
             let fate = Fate::from_word(copied.fate);
             let deadline = fate.deadline().min(head.deadline());
@@ -211,7 +211,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
                     entry: copied.entry.word(),
                     stamp: copied.stamp,
                     fate: copied.fate,
-                    generation: head.facts.generation(),
+                    generation: head.info.generation(),
                 },
             });
         }
@@ -257,9 +257,9 @@ impl<'m, L: WriteLock> Table<'m, L> {
         if len > max { Err(TableError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// Takes in a record from the store behind the table, in place of a record of the same key that is here. False when it
-    /// was not taken in, because a tombstone is here, or because something happened since the store was asked that the record
-    /// may be ignorant of: whoever asked must then look again.
+    /// Takes in a record from the store behind the table, in place of a record of the same key that is here. False when
+    /// it was not taken in, because a tombstone is here, or because something happened since the store was asked that
+    /// the record may be ignorant of: the caller must then ask again.
     ///
     /// # Errors
     /// As [`Table::create`].
@@ -300,18 +300,19 @@ impl<'m, L: WriteLock> Table<'m, L> {
         Ok(())
     }
 
-    /// Raises the mark of a scope: a tombstone of reason [`Reason::Epoch`] whose time is the stamp. The later stamp stays.
+    /// Raises the mark of a scope: a tombstone of reason [`Reason::Marked`] whose time is the cutoff. The later cutoff
+    /// stays.
     ///
     /// # Errors
     /// When the lock is not to be had, or the table has no room even for this.
     pub fn mark(
         &self,
         scope: &Key,
-        stamp: Timestamp,
+        cutoff: Timestamp,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), TableError> {
-        let tombstone = Tombstone { reason: Reason::Epoch, node: 0, at: stamp, until, ends_line: true };
+        let tombstone = Tombstone { reason: Reason::Marked, node: 0, at: cutoff, until, ends_line: true };
         let head = Head::of_tombstone(scope, &tombstone);
         let fate = tombstone_fate(&head);
         self.write(|writer| {
@@ -320,20 +321,20 @@ impl<'m, L: WriteLock> Table<'m, L> {
                 Some(slot) if writer.head(writer.entry(slot)).from >= head.from => {}
                 Some(slot) => writer.bury(slot, head, fate),
                 None => {
-                    writer.insert(head, &[], Seen::new(stamp, Duration::ZERO), fate, now)?;
+                    writer.insert(head, &[], Seen::new(cutoff, Duration::ZERO), fate, now)?;
                 }
             }
             Ok::<(), TableError>(())
         })??;
-        self.link().raise_stamp(stamp);
+        self.link().raise_watermark(cutoff);
         Ok(())
     }
 
-    /// The stamp of a scope's mark. Takes no lock.
+    /// The cutoff of a scope's mark. Takes no lock.
     ///
     /// # Errors
     /// When the table could not tell.
-    pub fn stamp_of(&self, scope: &Key) -> Result<Option<Timestamp>, Torn> {
+    pub fn cutoff_of(&self, scope: &Key) -> Result<Option<Timestamp>, Torn> {
         match self.lookup(&scope.words(), Timestamp::default(), &mut Vec::new()) {
             Lookup::Absent(gone) => Ok(gone.map(|gone| gone.at)),
             Lookup::Found(_) => Ok(None),
@@ -374,8 +375,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
         self.write(|writer| writer.end(key, &tombstone, now))?
     }
 
-    /// As [`Table::end`], for an end that the store behind the table told of, or acknowledged, under that generation. False
-    /// when another one has begun: the store that is followed now may not know of it, and has to be asked again.
+    /// As [`Table::end`], for an end that the store behind the table told of, or acknowledged, under that generation.
+    /// False when another one has begun: the store that is followed now may not know of it, and has to be asked again.
     ///
     /// # Errors
     /// As [`Table::end`].
@@ -387,7 +388,7 @@ impl<'m, L: WriteLock> Table<'m, L> {
         now: Timestamp,
     ) -> Result<bool, TableError> {
         self.write(|writer| {
-            // Partner: `distrust`, which takes the lock too.
+            // Partner: `invalidate`, which takes the lock too.
             if self.link().generation() != generation {
                 return Ok(false);
             }
@@ -395,13 +396,13 @@ impl<'m, L: WriteLock> Table<'m, L> {
         })?
     }
 
-    /// Makes every record in the table one that the store has to confirm: a new generation begins. From the return on, no
-    /// tombstone of an older one comes in.
+    /// Makes every record in the table one that the store has to confirm: a new generation begins. From the return on,
+    /// no tombstone of an older one comes in.
     ///
     /// # Errors
     /// When the lock is not to be had.
-    pub fn distrust(&self) -> Result<(), TableError> {
-        Ok(self.write(|_| self.link().distrust())?)
+    pub fn invalidate(&self) -> Result<(), TableError> {
+        Ok(self.write(|_| self.link().next_generation())?)
     }
 
     /// Notes that a session was seen `now`. Takes no lock. Does nothing if the mark is less than

@@ -67,7 +67,7 @@ impl<'v, 'm> Writer<'v, 'm> {
         let slot = self.vacant(&head.key, now, &mut evicted_live);
         let head = head.in_class(chunk.class);
         slot::fill(self.mem, chunk.at, &head, payload);
-        self.occupy_slot(slot, Entry::new(&head.key, chunk.at, head.facts.is_tombstone()), seen, fate);
+        self.occupy_slot(slot, Entry::new(&head.key, chunk.at, head.info.is_tombstone()), seen, fate);
         Ok(evicted_live)
     }
 
@@ -133,8 +133,8 @@ impl<'v, 'm> Writer<'v, 'm> {
         // Only now, because the allocation may have moved the record.
         let old = self.entry(slot);
         self.mem.publish(self.map.entry(slot), Entry::new(&head.key, chunk.at, true).word());
-        // No reader may take the tombstone's fate for the record's: who sees this fate sees the new entry. Partner: the
-        // acquire fence in `read`, before it looks at the entry again.
+        // No reader may take the tombstone's fate for the record's: a reader that sees this fate sees the new entry.
+        // Partner: the acquire fence in `read`, before it looks at the entry again.
         fence(Ordering::Release);
         self.mem.store(self.map.fate(slot), fate.word());
         self.mem.sub(Self::count_of(old), 1);

@@ -1,6 +1,6 @@
-//! A circuit breaker: while a server cannot be reached, callers are told so at once, and one of them after the other tries
-//! again. The pause between two tries doubles from 100 ms to 1 s, give or take half of it, so that the processes of many
-//! hosts do not come back all at the same moment.
+//! A circuit breaker: while a server cannot be reached, callers are told so at once, and one of them after the other
+//! tries again. The pause between two tries doubles from 100 ms to 1 s, give or take half of it, so that the processes
+//! of many hosts do not come back all at the same moment.
 
 use crate::chance;
 use crate::clock::Instant;
@@ -34,14 +34,14 @@ impl Breaker {
     /// Asks for leave to try something that will have ended by `within`.
     ///
     /// # Errors
-    /// The last failure, during a pause and while the one who tries after it has not come back.
+    /// The last failure, during a pause and while the caller that tries after it has not come back.
     pub(super) fn enter(&self, now: Instant, within: Instant) -> Result<Permit, String> {
         let mut state = self.0.lock();
         if let Some(until) = state.pause {
             if now < until {
                 return Err(state.why.clone());
             }
-            // Whoever comes next waits for this one, yet not for ever: it may die.
+            // The next callers wait for this one, yet not for ever: it may die.
             state.pause = Some(within.max(now + FIRST_PAUSE));
         }
         Ok(Permit { failures: state.failures })
@@ -60,7 +60,7 @@ impl Breaker {
         }
     }
 
-    /// It did not go well. Of many who tried at the same time, one counts. `chance` is any byte.
+    /// It did not go well. Of many failures at the same time, one counts. `chance` is any byte.
     pub(super) fn failed(&self, permit: Permit, now: Instant, chance: u8, why: String) {
         let mut state = self.0.lock();
         if permit.failures != state.failures {

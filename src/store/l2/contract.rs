@@ -1,5 +1,5 @@
-//! The contract of a store, which `l2/mod.rs` states as laws: the operations of a [`Backend`] and of the [`Log`] of what
-//! happened, and the words in which they answer. Nothing here knows an engine.
+//! The contract of a store, which `l2/mod.rs` states as laws: the operations of a [`Backend`] and of the [`Log`] of
+//! what happened, and the words in which they answer. Nothing here knows an engine.
 
 use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
@@ -15,8 +15,8 @@ pub trait Backend: Send + Sync {
     /// When the engine did not confirm it by `within`; it may then be stored all the same.
     fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable>;
 
-    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip, where the engine can. A
-    /// tombstone that is found stands in the log before the call returns, even if whoever put it died before that.
+    /// Looks up a key. The sealed payload of a record replaces what `sealed` holds. One round trip, where the engine
+    /// can. A tombstone that is found stands in the log before the call returns, even if its writer died before that.
     ///
     /// # Errors
     /// When the engine did not answer by `within`, or in a form that is not known here.
@@ -34,50 +34,50 @@ pub trait Backend: Send + Sync {
         within: Instant,
     ) -> Result<Stored, Unavailable>;
 
-    /// Puts a tombstone where a record is, or nothing, and writes it to the log. Returns how the key stood before. With a
-    /// tombstone there, that one stays, and an engine that might have died before it wrote it to the log does so now.
+    /// Puts a tombstone where a record is, or nothing, and writes it to the log. Returns how the key stood before. With
+    /// a tombstone there, that one stays, and an engine that might have died before it wrote it to the log does so now.
     ///
     /// # Errors
-    /// As [`Backend::create`]: the session may go on, and whoever asked must be told.
+    /// As [`Backend::create`]: the session may go on, and the caller must say so.
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable>;
 
-    /// Moves last-seen marks of records later, a batch at a time. Keys that are not there are left out.
+    /// Moves the last-seen times of records later, a batch at a time. Keys that are not there are left out.
     ///
     /// # Errors
     /// When the engine did not confirm all of them; the batch can then be sent again.
     fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable>;
 
-    /// Raises the mark of a scope to `stamp`, or, without one, above every stamp so far, and writes that to the log. It
-    /// is kept for `keep` from now. Returns the stamp.
+    /// Raises the mark of a scope to `cutoff`, or, without one, above every cutoff so far, and writes that to the log.
+    /// It is kept for `keep` from now. Returns the cutoff.
     ///
     /// # Errors
     /// As [`Backend::create`].
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable>;
 
-    /// The stamps of scopes, in their order; `None` for one without a mark. One round trip.
+    /// The cutoffs of scopes, in their order; `None` for one without a mark. One round trip.
     ///
     /// # Errors
     /// As [`Backend::load`].
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable>;
 
-    /// Whether there is a log that tells what happened. Without one, what a table holds is trusted only for as long as each
-    /// record by itself is fresh, [`Log::read`] never gives anything, and law 8 means nothing.
+    /// Whether there is a log that tells what happened. Without one, what a table holds is trusted only for as long as
+    /// each record by itself is fresh, [`Log::read`] never gives anything, and law 8 means nothing.
     fn has_log(&self) -> bool {
         true
     }
 
-    /// This process ends: nothing is begun any more, and what is under way is waited for, shortly. May run in the handler of a
-    /// signal.
+    /// This process ends: nothing is begun any more, and what is under way is waited for, shortly. May run in the
+    /// handler of a signal.
     fn stop(&self) {}
 
-    /// The engine, or another in its place, was heard by another process after a loss: connections from before it, and the
-    /// pause that is kept after failures, are dropped.
+    /// The engine, or another in its place, was heard by another process after a loss: connections from before it, and
+    /// the pause that is kept after failures, are dropped.
     fn revive(&self) {}
 
     /// Opens the log for reading, with a connection of its own.
@@ -95,14 +95,15 @@ pub trait Log: Send {
     /// When there is no answer by `within`.
     fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable>;
 
-    /// The entries after `position`, at most [`BATCH`] of them, in their order. Waits for the first for up to `patience`.
+    /// The entries after `position`, at most [`BATCH`] of them, in their order. Waits for the first for up to
+    /// `patience`.
     ///
     /// # Errors
     /// When there is no answer soon after `patience`, and when entries after `position` were removed.
     fn read(&mut self, position: Position, patience: Duration)
     -> Result<Vec<(Position, Event)>, Unavailable>;
 
-    /// Every mark that is kept: scope, stamp, and until when.
+    /// Every mark that is kept: scope, cutoff, and until when.
     ///
     /// # Errors
     /// When there is no answer by `within`.
@@ -114,7 +115,8 @@ pub trait Log: Send {
     /// When there is no answer by `within`.
     fn nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Unavailable>;
 
-    /// Removes entries and marks that nobody needs any more: entries written before `before`, a bounded number at a time.
+    /// Removes entries and marks that nobody needs any more: entries written before `before`, a bounded number at a
+    /// time.
     ///
     /// # Errors
     /// When there is no answer by `within`.
@@ -184,12 +186,12 @@ pub enum Event {
     Ended {
         /// Its key.
         key: Key,
-        /// Its mark.
+        /// Its tombstone.
         tombstone: Tombstone,
     },
     /// A deadline moved earlier.
     Retired {
-        /// Whose.
+        /// The session's key.
         key: Key,
         /// To when.
         deadline: Timestamp,
@@ -198,8 +200,8 @@ pub enum Event {
     },
     /// A mark rose.
     Marked(Mark),
-    /// Something that a newer version of this module wrote. What it says is not known, so that nothing read before it can
-    /// be trusted without asking the store.
+    /// Something that a newer version of this module wrote. What it says is not known, so that nothing read before it
+    /// can be trusted without asking the store.
     Unknown,
 }
 
@@ -208,9 +210,9 @@ pub enum Event {
 pub struct Mark {
     /// The scope's key.
     pub scope: Key,
-    /// Sessions born under an earlier stamp are marked.
-    pub stamp: Timestamp,
-    /// Until when the mark is kept: when no session born under an earlier stamp can be left.
+    /// Sessions born under a watermark below it are marked.
+    pub cutoff: Timestamp,
+    /// Until when the mark is kept: when no session born before it can be left.
     pub until: Timestamp,
 }
 

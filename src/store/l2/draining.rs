@@ -1,8 +1,10 @@
-//! Two stores as one, while sessions move from an old one to a new one: new sessions are kept in the new store, those of the old
-//! one go on there until they end. No record is ever copied, so that each session has one store that is the truth about it.
+//! Two stores as one, while sessions move from an old one to a new one: new sessions are kept in the new store, those
+//! of the old one go on there until they end. No record is ever copied, so that each session has one store that is the
+//! truth about it.
 //!
-//! Nodes read the logs of both, so that two kinds of nodes can work side by side: those that were told `new fallback old`, and
-//! those that were told `old fallback new`. That is how a cluster changes its store node by node, and logs nobody out.
+//! Nodes read the logs of both, so that two kinds of nodes can work side by side: those that were told `new fallback
+//! old`, and those that were told `old fallback new`. That is how a cluster changes its store node by node, and logs
+//! nobody out.
 
 use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
@@ -73,17 +75,17 @@ impl Backend for Draining {
         self.old.touch(seen, within)
     }
 
-    /// Above every stamp that either store gave out, in both: sessions of each are born under the highest of all.
+    /// Above every cutoff that either store gave out, in both: sessions of each are born under the highest of all.
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
-        let floor = self.old.mark(scope, stamp, keep, within)?;
-        let mut risen = self.new.mark(scope, stamp.map(|stamp| stamp.max(floor)), keep, within)?;
-        if risen <= floor && stamp.is_none() {
+        let floor = self.old.mark(scope, cutoff, keep, within)?;
+        let mut risen = self.new.mark(scope, cutoff.map(|cutoff| cutoff.max(floor)), keep, within)?;
+        if risen <= floor && cutoff.is_none() {
             self.new.mark(scope, Some(floor), keep, within)?;
             risen = self.new.mark(scope, None, keep, within)?;
         }
@@ -93,8 +95,8 @@ impl Backend for Draining {
         Ok(risen)
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
-        let (new, old) = (self.new.stamps(scopes, within)?, self.old.stamps(scopes, within)?);
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+        let (new, old) = (self.new.cutoffs(scopes, within)?, self.old.cutoffs(scopes, within)?);
         Ok(new.into_iter().zip(old).map(|(new, old)| new.max(old)).collect())
     }
 
@@ -118,8 +120,8 @@ impl Backend for Draining {
     }
 }
 
-/// Both logs as one. Positions are those of the new one. Where the old one has been read to is known to this reader alone: the
-/// next one begins at its beginning, which is no harm, as what an entry says can be said twice.
+/// Both logs as one. Positions are those of the new one. Where the old one has been read to is known to this reader
+/// alone: the next one begins at its beginning, which is no harm, as what an entry says can be said twice.
 struct BothLogs {
     new: Box<dyn Log>,
     old: Box<dyn Log>,
@@ -161,7 +163,7 @@ impl Log for BothLogs {
         for mark in self.new.marks(within)? {
             match marks.iter_mut().find(|known| known.scope == mark.scope) {
                 Some(known) => {
-                    known.stamp = known.stamp.max(mark.stamp);
+                    known.cutoff = known.cutoff.max(mark.cutoff);
                     known.until = known.until.max(mark.until);
                 }
                 None => marks.push(mark),

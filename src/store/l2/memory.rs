@@ -189,25 +189,25 @@ impl Backend for MemoryBackend {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         _within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         self.ask(|state| {
             let above = state.highest.after(Duration::from_millis(1)).max(state.now);
-            let stamp = stamp.unwrap_or(above);
-            state.highest = state.highest.max(stamp);
-            let new = Mark { scope: *scope, stamp, until: state.now.after(keep) };
+            let cutoff = cutoff.unwrap_or(above);
+            state.highest = state.highest.max(cutoff);
+            let new = Mark { scope: *scope, cutoff, until: state.now.after(keep) };
             let mark = *state.marks.entry(*scope).and_modify(|old| *old = higher(*old, new)).or_insert(new);
             state.write(Event::Marked(mark));
-            mark.stamp
+            mark.cutoff
         })
     }
 
-    fn stamps(&self, scopes: &[Key], _within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], _within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         self.ask(|state| {
             let kept = |scope| state.marks.get(scope).filter(|mark| mark.until > state.now);
-            scopes.iter().map(|scope| kept(scope).map(|mark| mark.stamp)).collect()
+            scopes.iter().map(|scope| kept(scope).map(|mark| mark.cutoff)).collect()
         })
     }
 
@@ -218,7 +218,7 @@ impl Backend for MemoryBackend {
 
 /// Two marks of one scope merge by maximum.
 fn higher(one: Mark, other: Mark) -> Mark {
-    Mark { stamp: one.stamp.max(other.stamp), until: one.until.max(other.until), ..one }
+    Mark { cutoff: one.cutoff.max(other.cutoff), until: one.until.max(other.until), ..one }
 }
 
 struct MemoryLog(MemoryBackend);

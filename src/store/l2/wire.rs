@@ -1,14 +1,14 @@
-//! How records, tombstones and log entries are written in a store: a version byte, a kind byte, then fields of fixed width,
-//! big-endian, so that an engine's own scripts can read and move single fields. Bytes of another version are refused, and so
-//! never taken for an absent session.
+//! How records, tombstones and log entries are written in a store: a version byte, a kind byte, then fields of fixed
+//! width, big-endian, so that an engine's own scripts can read and move single fields. Bytes of another version are
+//! refused, and so never taken for an absent session.
 //!
 //! | | 0 | 1 | 2 | 3 | 4 | 12 | 20 | 28 | 36 | 44 |
 //! |---|---|---|---|---|---|---|---|---|---|---|
 //! | record | version | `R` | ends as | 0 | created | born deadline | deadline | idle, ms | last seen | payload |
 //! | tombstone | version | `T` | reason | ends a line | at | until | node (2 bytes) | | | |
 //!
-//! A log entry: version, kind (`T` ended, `R` retired, `M` marked), key (32 bytes), and then of the tombstone all from its
-//! byte 2 on; or reason and deadline; or stamp and until.
+//! A log entry: version, kind (`T` ended, `R` retired, `M` marked), key (32 bytes), and then of the tombstone all from
+//! its byte 2 on; or reason and deadline; or cutoff and until.
 
 use crate::clock::Timestamp;
 use crate::store::key::Key;
@@ -113,10 +113,10 @@ pub fn event(event: &Event) -> Vec<u8> {
             bytes.push(reason.code());
             bytes.extend(deadline.as_millis().to_be_bytes());
         }
-        Event::Marked(Mark { scope, stamp, until }) => {
+        Event::Marked(Mark { scope, cutoff, until }) => {
             bytes.push(MARK);
             bytes.extend(scope.as_bytes());
-            bytes.extend(stamp.as_millis().to_be_bytes());
+            bytes.extend(cutoff.as_millis().to_be_bytes());
             bytes.extend(until.as_millis().to_be_bytes());
         }
         Event::Unknown => bytes.clear(),
@@ -142,8 +142,8 @@ fn known_event(bytes: &[u8]) -> Result<Event, Unreadable> {
             Ok(Event::Retired { key, deadline: fields.timestamp()?, reason })
         }
         [VERSION, MARK] => {
-            let (stamp, until) = (fields.timestamp()?, fields.timestamp()?);
-            Ok(Event::Marked(Mark { scope: key, stamp, until }))
+            let (cutoff, until) = (fields.timestamp()?, fields.timestamp()?);
+            Ok(Event::Marked(Mark { scope: key, cutoff, until }))
         }
         _ => Err(Unreadable),
     }
@@ -233,16 +233,20 @@ mod tests {
             for written in [
                 Event::Ended { key, tombstone },
                 Event::Retired { key, deadline: at, reason },
-                Event::Marked(Mark { scope: key, stamp: at, until: at }),
+                Event::Marked(Mark { scope: key, cutoff: at, until: at }),
             ] {
                 prop_assert_eq!(read_event(&event(&written)), written);
             }
         }
 
         #[test]
-        fn what_was_read_can_be_written_again(ms in 0u64..1 << 48, payload in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn what_was_read_can_be_written_again(
+            ms in 0u64..1 << 48,
+            payload in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
             let (key, at) = (Key::new([7; 32]), Timestamp::from_millis(ms));
-            let new = Record { key, created: AT, deadline: at, last_seen: at, idle: Duration::from_secs(1), sealed: &payload };
+            let idle = Duration::from_secs(1);
+            let new = Record { key, created: AT, deadline: at, last_seen: at, idle, sealed: &payload };
             let (bytes, mut sealed) = (record(&new), Vec::new());
             let Ok(Stored::Record(facts)) = read(&bytes, &mut sealed) else { panic!("not a record") };
             prop_assert_eq!(stored_record(&facts, &sealed), bytes);

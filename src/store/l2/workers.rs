@@ -1,6 +1,7 @@
-//! Threads that do what may block for longer than its caller can wait: calls on a file system whose server hangs, or of a
-//! driver without time-outs. A caller waits until its time is over and is then told that the engine is unavailable; the thread
-//! goes on by itself, and is used again when it comes back. While all of them are stuck, nobody waits for more than that.
+//! Threads that do what may block for longer than its caller can wait: calls on a file system whose server hangs, or of
+//! a driver without time-outs. A caller waits until its time is over and is then told that the engine is unavailable;
+//! the thread goes on by itself, and is used again when it comes back. While all of them are stuck, nobody waits for
+//! more than that.
 //!
 //! No thread is started before there is something to do, so that the workers can be made before a fork.
 
@@ -47,7 +48,7 @@ impl Spawn for PlainThreads {
 /// Why an operation did not do what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The engine cannot be used just now. Whoever comes next had better not wait for it.
+    /// The engine cannot be used at present. The next callers should not wait for it.
     Down(String),
     /// The engine answered something that is not understood, or did not do what was asked.
     Odd(String),
@@ -85,7 +86,8 @@ impl Workers {
         Workers { engine, spawn, breaker: Breaker::default(), shared: Arc::default() }
     }
 
-    /// Has the work done and waits for it until `within`. When it takes longer it goes on by itself, unless it was not begun.
+    /// Has the work done and waits for it until `within`. When it takes longer it goes on by itself, unless it was not
+    /// begun.
     ///
     /// # Errors
     /// What the work said, or that it took too long, or, for a moment after either, the same at once.
@@ -112,8 +114,8 @@ impl Workers {
         self.breaker.reset();
     }
 
-    /// Begins nothing any more, and waits a moment for what is under way. Takes no lock: this may run in the handler of a
-    /// signal.
+    /// Begins nothing any more, and waits a moment for what is under way. Takes no lock: this may run in the handler of
+    /// a signal.
     pub fn stop(&self) {
         // One order with `busy` for all: either this sees a job that is begun, or its thread sees this.
         self.shared.stopping.store(true, Ordering::SeqCst);
@@ -153,7 +155,7 @@ impl Workers {
     /// Leaves a job for the next thread that is free, or a new one.
     fn give(&self, job: Job) -> io::Result<()> {
         let mut queue = self.shared.queue.lock();
-        // While all threads are stuck, whoever left the first ones has gone long since.
+        // While all threads are stuck, the callers of the oldest jobs have long since given up.
         if queue.jobs.len() >= WAITING {
             queue.jobs.pop_front();
         }
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stops_waits_for_what_is_under_way_and_begins_nothing() {
+    fn a_stop_waits_for_what_is_under_way_and_begins_nothing() {
         let workers = workers();
         let done = Arc::new(AtomicBool::new(false));
         let its = Arc::clone(&done);

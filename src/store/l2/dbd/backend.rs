@@ -1,4 +1,5 @@
-//! The store in a database as the contract wants it: each operation is given to a thread that can wait for the database.
+//! The store in a database as the contract wants it: each operation is given to a thread that can wait for the
+//! database.
 
 use super::client::{Access, Client, Database};
 use super::config::DbdConfig;
@@ -148,41 +149,41 @@ impl Backend for DbdBackend {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let scope = *scope;
         self.shared.run(Access::Writes, within, move |client| {
-            client.write(&client.sql.next_stamp(stamp), |client| {
+            client.write(&client.sql.next_cutoff(cutoff), |client| {
                 let statement = client.sql.mark(&scope);
                 let (mark, there) = client.row(&statement, |row| {
                     // Two marks of one scope merge by maximum.
-                    let stamp = stamp.map_or_else(|| row.time(1), Ok)?.max(row.time(2)?);
+                    let cutoff = cutoff.map_or_else(|| row.time(1), Ok)?.max(row.time(2)?);
                     let until = row.time(0)?.after(keep).max(row.time(3)?);
-                    Ok((Mark { scope, stamp, until }, !row.text(4)?.is_empty()))
+                    Ok((Mark { scope, cutoff, until }, !row.text(4)?.is_empty()))
                 })?;
-                let (stamp, until) = (mark.stamp.as_millis(), mark.until.as_millis());
-                client.execute(&client.sql.set_mark(&scope, stamp, until, there))?;
+                let (cutoff, until) = (mark.cutoff.as_millis(), mark.until.as_millis());
+                client.execute(&client.sql.set_mark(&scope, cutoff, until, there))?;
                 client.tell(&Event::Marked(mark))?;
-                Ok((true, mark.stamp))
+                Ok((true, mark.cutoff))
             })
         })
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         if scopes.is_empty() {
             return Ok(Vec::new());
         }
         let scopes = scopes.to_vec();
         self.shared.run(Access::Reads, within, move |client| {
-            let rows = client.select(&client.sql.stamps(&scopes))?;
-            let stamp = |scope: &Key| {
+            let rows = client.select(&client.sql.cutoffs(&scopes))?;
+            let cutoff = |scope: &Key| {
                 let scope = hex(scope);
                 let row = rows.iter().map(|row| Row(row)).find(|row| row.text(0) == Ok(&scope));
                 row.map(|row| row.time(1)).transpose()
             };
-            scopes.iter().map(stamp).collect()
+            scopes.iter().map(cutoff).collect()
         })
     }
 

@@ -1,5 +1,6 @@
-//! One operation with one connection: statements, transactions, and what to do when either fails. What failed is tried again
-//! while there is time, with another connection if that one is gone; so each operation is such that doing it twice is no harm.
+//! One operation with one connection: statements, transactions, and what to do when either fails. What failed is tried
+//! again while there is time, with another connection if that one is gone; so each operation is such that doing it
+//! twice is no harm.
 
 use super::error::DbdError;
 use super::sql::{Dialect, Row, Sql};
@@ -53,8 +54,8 @@ const TRIES: u32 = 6;
 /// How long SQLite itself waits for a lock. Its driver then sleeps for 100 ms and tries again, 15 times.
 const BUSY: &str = "PRAGMA busy_timeout = 50";
 
-/// One thread of a process writes to SQLite at a time: its driver lets no other thread do anything while one waits for the lock
-/// of the file, also the one that has it.
+/// One thread of a process writes to SQLite at a time: its driver lets no other thread do anything while one waits for
+/// the lock of the file, also the one that has it.
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// One operation's connection, and what its statements are made of.
@@ -170,8 +171,8 @@ impl<'d> Client<'d> {
         format!("{said}: apply httpd-conf/sql/{file} to the database, with the prefix {}_", self.sql.prefix)
     }
 
-    /// Does what a statement says. Returns how many rows it changed, where the driver counts them; MySQL's leaves out those that
-    /// were so before.
+    /// Does what a statement says. Returns how many rows it changed, where the driver counts them; MySQL's leaves out
+    /// those that were so before.
     pub(super) fn execute(&mut self, statement: &str) -> Result<u64, DbdError> {
         self.connection.execute(statement).map_err(DbdError::of_driver)
     }
@@ -193,7 +194,8 @@ impl<'d> Client<'d> {
         }
     }
 
-    /// A transaction that writes to the log: its first statement takes the next position. The body says whether it is to be kept.
+    /// A transaction that writes to the log: its first statement takes the next position. The body says whether it is
+    /// to be kept.
     pub(super) fn write<R>(
         &mut self,
         first: &str,
@@ -216,7 +218,8 @@ impl<'d> Client<'d> {
             Ok(result)
         });
         if done.is_err() {
-            // So that the connection is fit for the next one. Fails where there is no transaction, or no connection, any more.
+            // So that the connection is fit for the next one. Fails where there is no transaction, or no connection,
+            // any more.
             let _ = self.execute("ROLLBACK");
         }
         done

@@ -1,5 +1,5 @@
-//! What an operator says about a store in a database: the words of a directive, made into a [`DbdConfig`]. Which database it is
-//! stands in the directives of mod_dbd.
+//! What an operator says about a store in a database: the words of a directive, made into a [`DbdConfig`]. Which
+//! database it is stands in the directives of mod_dbd.
 
 const PREFIX: &str = "sc";
 /// Longer names of tables are cut off by some databases.
@@ -31,8 +31,8 @@ impl DbdConfig {
             }
             if !is_prefix(name) {
                 return Err(format!(
-                    "prefix={name}: a prefix of tables begins with a small letter, and has small letters, digits and _, \
-                     at most {LONGEST}"
+                    "prefix={name}: a prefix of tables begins with a small letter, and has small letters, digits \
+                     and _, at most {LONGEST}"
                 ));
             }
             prefix = Some(name.to_owned());

@@ -34,7 +34,6 @@ impl DbdError {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
 mod tests {
     use super::*;
 

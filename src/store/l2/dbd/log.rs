@@ -1,5 +1,5 @@
-//! The log as a table, which readers look into again and again, and beside it what nodes say of themselves and the marks that are
-//! kept.
+//! The log as a table, which readers look into again and again, and beside it what nodes say of themselves and the
+//! marks that are kept.
 
 use super::client::{Access, Client};
 use super::error::DbdError;
@@ -64,7 +64,8 @@ impl Client<'_> {
     fn pulse(&mut self) -> Result<Pulse, DbdError> {
         let prefix = self.sql.prefix;
         let token = format!("COALESCE((SELECT MAX(token) FROM {prefix}_instance), '')");
-        // What differs once the server was started again, or another took its place. In each, what is missing then is the token.
+        // What differs once the server was started again, or another took its place. In each, what is missing then is
+        // the token.
         let instance = match self.sql.dialect {
             // It loses nothing.
             Dialect::Sqlite => "'-', '-'".to_owned(),
@@ -256,7 +257,7 @@ impl Log for DbdLog {
                 let scope = HEXLOWER.decode(row.text(0)?.as_bytes()).ok();
                 let scope = scope.and_then(|bytes| <[u8; Key::LEN]>::try_from(bytes).ok());
                 let scope = Key::new(scope.ok_or(DbdError::Unreadable)?);
-                Ok(Mark { scope, stamp: row.time(1)?, until: row.time(2)? })
+                Ok(Mark { scope, cutoff: row.time(1)?, until: row.time(2)? })
             };
             rows.iter().map(mark).collect()
         })

@@ -1,5 +1,5 @@
-//! What a store in a database and the readers of its log share: the database, the names of its tables, and the threads that
-//! wait for it.
+//! What a store in a database and the readers of its log share: the database, the names of its tables, and the threads
+//! that wait for it.
 
 use super::client::{self, Access, Client, Database};
 use super::error::DbdError;

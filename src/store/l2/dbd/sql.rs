@@ -1,5 +1,5 @@
-//! The statements, and how databases differ in them. Whole texts, with nothing in them but numbers, hexadecimal digits, base64 and
-//! the names of tables, so that nothing need be escaped.
+//! The statements, and how databases differ in them. Whole texts, with nothing in them but numbers, hexadecimal digits,
+//! base64 and the names of tables, so that nothing need be escaped.
 
 use super::error::DbdError;
 use crate::clock::Timestamp;
@@ -48,8 +48,8 @@ impl Dialect {
         }
     }
 
-    /// Begins a transaction that writes. Whoever stands still in the middle of one (a server that froze) is thrown out by the
-    /// database after a few seconds where it can do that, because all others wait for him.
+    /// Begins a transaction that writes. One that stands still in the middle (a server that froze) is ended by the
+    /// database after a few seconds where it can do that, because all others wait for it.
     pub(super) fn begin(self) -> &'static [&'static str] {
         match self {
             Dialect::Sqlite => &["BEGIN IMMEDIATE"],
@@ -106,7 +106,7 @@ impl Sql<'_> {
         )
     }
 
-    /// One row, whether or not the key is there: without it there is no telling.
+    /// One row, whether or not the key is there: no row says nothing about the key.
     pub(super) fn load(self, key: &Key) -> String {
         let Sql { dialect, prefix } = self;
         format!(
@@ -187,17 +187,17 @@ impl Sql<'_> {
         format!("UPDATE {}_state SET last = last + 1 WHERE one = 1", self.prefix)
     }
 
-    /// As [`Sql::next_position`], and raises the highest stamp: to that one, or by itself.
-    pub(super) fn next_stamp(self, stamp: Option<Timestamp>) -> String {
+    /// As [`Sql::next_position`], and raises the highest cutoff: to that one, or by itself.
+    pub(super) fn next_cutoff(self, cutoff: Option<Timestamp>) -> String {
         let clock = self.dialect.clock();
-        let highest = match stamp.map(Timestamp::as_millis) {
-            Some(stamp) => format!("CASE WHEN highest < {stamp} THEN {stamp} ELSE highest END"),
+        let highest = match cutoff.map(Timestamp::as_millis) {
+            Some(cutoff) => format!("CASE WHEN highest < {cutoff} THEN {cutoff} ELSE highest END"),
             None => format!("CASE WHEN highest < {clock} THEN {clock} ELSE highest + 1 END"),
         };
         format!("UPDATE {}_state SET last = last + 1, highest = {highest} WHERE one = 1", self.prefix)
     }
 
-    /// The present, the highest stamp, and the mark of a scope: 0 if there is none.
+    /// The present, the highest cutoff, and the mark of a scope: 0 if there is none.
     pub(super) fn mark(self, scope: &Key) -> String {
         let Sql { dialect, prefix } = self;
         format!(
@@ -208,16 +208,16 @@ impl Sql<'_> {
         )
     }
 
-    pub(super) fn set_mark(self, scope: &Key, stamp: u64, until: u64, there: bool) -> String {
+    pub(super) fn set_mark(self, scope: &Key, cutoff: u64, until: u64, there: bool) -> String {
         let (table, scope) = (format!("{}_mark", self.prefix), hex(scope));
         if there {
-            format!("UPDATE {table} SET stamp = {stamp}, kept_until = {until} WHERE scope = '{scope}'")
+            format!("UPDATE {table} SET stamp = {cutoff}, kept_until = {until} WHERE scope = '{scope}'")
         } else {
-            format!("INSERT INTO {table} (scope, stamp, kept_until) VALUES ('{scope}', {stamp}, {until})")
+            format!("INSERT INTO {table} (scope, stamp, kept_until) VALUES ('{scope}', {cutoff}, {until})")
         }
     }
 
-    pub(super) fn stamps(self, scopes: &[Key]) -> String {
+    pub(super) fn cutoffs(self, scopes: &[Key]) -> String {
         let scopes: Vec<String> = scopes.iter().map(|scope| format!("'{}'", hex(scope))).collect();
         format!(
             "SELECT scope, stamp FROM {}_mark WHERE kept_until > {} AND scope IN ({})",
@@ -231,7 +231,8 @@ impl Sql<'_> {
     pub(super) fn tell(self, entry: &[u8]) -> String {
         let Sql { dialect, prefix } = self;
         format!(
-            "INSERT INTO {prefix}_log (position, written_at, entry) SELECT last, {}, '{}' FROM {prefix}_state WHERE one = 1",
+            "INSERT INTO {prefix}_log (position, written_at, entry) SELECT last, {}, '{}' \
+             FROM {prefix}_state WHERE one = 1",
             dialect.clock(),
             HEXLOWER.encode(entry)
         )

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// How long one operation of who reads the log may take.
+/// How long one operation of a reader of the log may take.
 const ANSWER: Duration = Duration::from_millis(250);
 /// Entries of the log that are read in one operation.
 const PIECE: usize = 50;
@@ -105,17 +105,17 @@ impl Backend for FilesBackend {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let scope = *scope;
-        self.shared.change(within, move |store| store.mark(&scope, stamp, keep))
+        self.shared.change(within, move |store| store.mark(&scope, cutoff, keep))
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         let scopes = scopes.to_vec();
-        self.shared.run(within, move |store| store.stamps(&scopes))
+        self.shared.run(within, move |store| store.cutoffs(&scopes))
     }
 
     fn stop(&self) {

@@ -1,6 +1,6 @@
-//! The few things that are done to files, each of which is one step for all who look at the directory, on this host or another:
-//! a file with its contents is placed under a name that nobody has yet, an empty one is made, a directory is made or listed. Nothing is ever
-//! written in place, and nothing waits for a lock.
+//! The few things that are done to files, each of which is one step for all processes that look at the directory, on
+//! this host or another: a file with its contents is placed under a name that nobody has yet, an empty one is made, a
+//! directory is made or listed. Nothing is ever written in place, and nothing waits for a lock.
 
 use crate::chance;
 use crate::clock::Timestamp;
@@ -20,7 +20,8 @@ const LARGEST: u64 = 4 << 20;
 pub(super) struct Disk {
     pub(super) root: PathBuf,
     fsync: bool,
-    /// Names of temporary files, different in each process of each host: drawn when it is first used, which is after a fork.
+    /// Names of temporary files, different in each process of each host: drawn when it is first used, which is after a
+    /// fork.
     tag: OnceLock<String>,
     serial: AtomicU64,
 }
@@ -35,7 +36,7 @@ impl Disk {
         let temporary = self.temporary();
         let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
         let mut file = open.map_err(|e| match e.kind() {
-            // Whoever hears of a place that is not there makes it. This one is made with the store.
+            // A caller makes a directory that it hears is missing. This one is made with the store.
             ErrorKind::NotFound => io::Error::other("its directory tmp is gone"),
             _ => e,
         })?;
@@ -72,8 +73,8 @@ impl Disk {
         }
     }
 
-    /// Makes a directory, and those that it lies in within a part of the store; no error when it is there. The parts are made
-    /// with the store, and never where it is not any more.
+    /// Makes a directory, and those that it lies in within a part of the store; no error when it is there. The parts
+    /// are made with the store, and never where it is not any more.
     pub(super) fn directory(&self, path: &Path) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => self.settle(path),
@@ -112,7 +113,8 @@ impl Disk {
         })
     }
 
-    /// Waits until the name outlives a power loss, also when somebody else has just made it: what is answered rests on it.
+    /// Waits until the name outlives a power loss, also when somebody else has just made it: what is answered rests on
+    /// it.
     fn settle(&self, path: &Path) -> io::Result<()> {
         match path.parent() {
             Some(parent) if self.fsync => File::open(parent)?.sync_all(),
@@ -182,7 +184,7 @@ pub(super) fn names(path: &Path) -> io::Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// The same for who only tidies up: what is no directory has none.
+/// The same for tidying up: what is no directory has none.
 pub(super) fn names_if_any(path: &Path) -> io::Result<Vec<String>> {
     match names(path) {
         Err(e) if e.kind() == ErrorKind::NotADirectory => Ok(Vec::new()),
@@ -205,8 +207,8 @@ pub(super) fn modified(metadata: &fs::Metadata) -> Timestamp {
     Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
 }
 
-/// A failure with the `what` of it. Paths of sessions are not told: a log is no place for keys. A full disk is no reason to put off
-/// those who want to read.
+/// A failure with the `what` of it. Paths of sessions are not told: a log is no place for keys. A full disk is no
+/// reason to put off those who want to read.
 pub(super) fn fault(what: &'static str) -> impl Fn(io::Error) -> Fault {
     move |e| match e.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Odd(format!("{what}: {e}")),

@@ -1,9 +1,10 @@
-//! The log: numbered files, `log/THOUSANDS/NUMBER`. A writer places its entry under the number after the last one; when somebody else
-//! has just taken that, under the next. So there is no gap, and an order that all agree on; a reader opens one number after the
-//! other until there is none.
+//! The log: numbered files, `log/THOUSANDS/NUMBER`. A writer places its entry under the number after the last one; when
+//! somebody else has just taken that, under the next. So there is no gap, and an order that all agree on; a reader
+//! opens one number after the other until there is none.
 //!
-//! `trimmed/NUMBER` says up to where entries may be gone. It is placed before any is removed, and the largest counts, so that two
-//! hosts can purge at a time. A writer that has found a place at or before it, because it was asleep for so long, takes another.
+//! `trimmed/NUMBER` says up to where entries may be gone. It is placed before any is removed, and the largest counts,
+//! so that two hosts can purge at a time. A writer that has found a place at or before it, because it was asleep for so
+//! long, takes another.
 
 use super::disk::{self, fault};
 use super::shared::{Shared, TRIES};
@@ -115,7 +116,8 @@ impl Shared {
         Ok(numbers.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
     }
 
-    /// Removes entries that were written before `before`, until the time is over, and those that somebody else meant to.
+    /// Removes entries that were written before `before`, until the time is over, and those that somebody else meant
+    /// to.
     pub(super) fn trim(&self, before: Timestamp, until: Instant) -> io::Result<()> {
         let first = self.trimmed()?;
         let mut last = first;
@@ -155,7 +157,7 @@ impl Shared {
                 }
             }
             if number < last / THOUSAND {
-                // Unless a writer who slept has just put something there.
+                // Unless a writer that slept has just put something there.
                 let _ = fs::remove_dir(dir);
             }
         }
@@ -178,9 +180,9 @@ mod tests {
     use crate::store::l2::workers::PlainThreads;
     use std::sync::Arc;
 
-    fn marked(stamp: u64) -> Event {
-        let stamp = Timestamp::from_millis(stamp);
-        Event::Marked(Mark { scope: Key::new([7; 32]), stamp, until: stamp })
+    fn marked(cutoff: u64) -> Event {
+        let cutoff = Timestamp::from_millis(cutoff);
+        Event::Marked(Mark { scope: Key::new([7; 32]), cutoff, until: cutoff })
     }
 
     #[test]
@@ -190,20 +192,20 @@ mod tests {
         let config = FilesConfig { root: root.path().to_owned(), fsync: false };
         let store = FilesBackend::new(&config, Arc::new(PlainThreads)).shared;
         store.identity().unwrap();
-        for stamp in 1..=1200 {
-            store.tell(&marked(stamp)).unwrap();
+        for cutoff in 1..=1200 {
+            store.tell(&marked(cutoff)).unwrap();
         }
         let soon = Instant::now() + std::time::Duration::from_secs(60);
         while store.trimmed().unwrap() < 1200 {
             store.trim(Timestamp::MAX, soon).unwrap();
         }
         // These numbers, and the directories of some, are free again.
-        for (stale, stamp) in [(3, 2001), (1200, 2002), (1201, 2003), (1201, 2004)] {
-            store.tell_from(stale, &marked(stamp)).unwrap();
+        for (stale, cutoff) in [(3, 2001), (1200, 2002), (1201, 2003), (1201, 2004)] {
+            store.tell_from(stale, &marked(cutoff)).unwrap();
         }
         let told = store.entries(Position { major: 1200, minor: 0 }, 500).unwrap();
         let expected =
-            (1201..).zip(2001..=2004).map(|(major, stamp)| (Position { major, minor: 0 }, marked(stamp)));
+            (1201..).zip(2001..=2004).map(|(major, cutoff)| (Position { major, minor: 0 }, marked(cutoff)));
         assert_eq!(told, expected.collect::<Vec<_>>());
         assert!(
             !store.entry(3).exists() && !store.entry(1200).exists(),

@@ -1,13 +1,15 @@
-//! Marks, and word of the nodes. Both are files that are only added, and of which those that say less than another are removed.
+//! Marks, and word of the nodes. Both are files that are only added, and of which those that say less than another are
+//! removed.
 //!
-//! `stamps/MS`: that stamp was given out. A new one is above all that are there, and nobody else's, because only one can make the
-//! file. `marks/SCOPE/STAMP-UNTIL`: the scope was marked; the highest stamp and the latest time count. `nodes/NAME`: what a node says of
-//! itself; when it did is when the file was written.
+//! `stamps/MS`: that cutoff was given out. A new one is above all that are there, and nobody else's, because only one
+//! can make the file. `marks/SCOPE/STAMP-UNTIL`: the scope was marked; the highest cutoff and the latest time count.
+//! `nodes/NAME`: what a node says of itself; when it did is when the file was written.
 //!
-//! Why a stamp is above all before it: whoever was given one had made its file before. Who begins after that finds it in the list,
-//! or a higher one for which it was removed, and takes one above both. Two who list the same try to make the same file, and one
-//! goes on to the next. A file is removed only a minute after its time, when a higher one is there: who listed before that, and
-//! could take the same stamp once more, has been given up by its caller long since, and a mark that it makes still only rises.
+//! Why a cutoff is above all before it: a process that was given one had made its file before. One that begins after
+//! that finds it in the list, or a higher one for which it was removed, and takes one above both. Two that list the
+//! same try to make the same file, and one of them goes on to the next. A file is removed only a minute after its time,
+//! when a higher one is there: a process that listed before that, and could take the same cutoff once more, was given
+//! up by its caller long since, and a mark that it makes still only rises.
 
 use super::disk::{self, fault};
 use super::shared::{Shared, TRIES, key_of};
@@ -20,7 +22,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Stamps that were given out are kept for so long after a higher one: longer than anybody takes to choose one.
+/// Cutoffs that were given out are kept for so long after a higher one: longer than anybody takes to choose one.
 const CHOICE: Duration = Duration::from_secs(60);
 
 /// A node that has said nothing for so long is forgotten.
@@ -30,36 +32,36 @@ impl Shared {
     pub(super) fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let failed = fault("a mark cannot be stored");
         let now = self.now()?;
-        let claimed = self.claim(stamp, now).map_err(&failed)?;
+        let claimed = self.claim(cutoff, now).map_err(&failed)?;
         let dir = self.scope(scope);
         self.add(&dir, claimed, now.after(keep)).map_err(&failed)?;
         let mark = self.merged(scope, &dir, Timestamp::default()).map_err(&failed)?;
         let mark = mark.ok_or_else(|| Fault::Odd("a mark is gone that was just made".into()))?;
-        if mark.stamp > claimed || mark.until > now.after(keep) {
+        if mark.cutoff > claimed || mark.until > now.after(keep) {
             // The highest of them may be kept for a shorter time.
-            self.add(&dir, mark.stamp, mark.until).map_err(&failed)?;
+            self.add(&dir, mark.cutoff, mark.until).map_err(&failed)?;
         }
         self.tell(&Event::Marked(mark))?;
         // Above it may be one that somebody else has claimed at the same time.
-        Ok(if stamp.is_some() { mark.stamp } else { claimed })
+        Ok(if cutoff.is_some() { mark.cutoff } else { claimed })
     }
 
-    pub(super) fn stamps(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
+    pub(super) fn cutoffs(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
         let failed = fault("marks cannot be read");
         let now = self.now()?;
-        let stamp =
-            |scope| self.merged(scope, &self.scope(scope), now).map(|mark| mark.map(|mark| mark.stamp));
-        let stamps: Vec<_> = scopes.iter().map(stamp).collect::<io::Result<_>>().map_err(failed)?;
+        let cutoff =
+            |scope| self.merged(scope, &self.scope(scope), now).map(|mark| mark.map(|mark| mark.cutoff));
+        let cutoffs: Vec<_> = scopes.iter().map(cutoff).collect::<io::Result<_>>().map_err(failed)?;
         // That there is none counts only where there is a store.
-        if stamps.contains(&None) {
+        if cutoffs.contains(&None) {
             self.is_there()?;
         }
-        Ok(stamps)
+        Ok(cutoffs)
     }
 
     pub(super) fn marks(&self) -> Result<Vec<Mark>, Fault> {
@@ -76,7 +78,8 @@ impl Shared {
             .map_err(failed)
     }
 
-    /// Removes marks whose time is over, those of the scope after that one first, until the time is. Notes how far it came.
+    /// Removes marks whose time is over, those of the scope after that one first, until the time is. Notes how far it
+    /// came.
     pub(super) fn purge_marks(&self, now: Timestamp, after: &mut String, until: Instant) -> io::Result<()> {
         let mut scopes = disk::names_if_any(&self.disk.root.join("marks"))?;
         scopes.sort_unstable();
@@ -128,17 +131,17 @@ impl Shared {
         Ok(words)
     }
 
-    /// Has a stamp given out: that one, or one above all so far.
-    fn claim(&self, stamp: Option<Timestamp>, now: Timestamp) -> io::Result<Timestamp> {
+    /// Has a cutoff given out: that one, or one above all so far.
+    fn claim(&self, cutoff: Option<Timestamp>, now: Timestamp) -> io::Result<Timestamp> {
         let dir = self.disk.root.join("stamps");
         let given: Vec<u64> =
             disk::names(&dir)?.iter().flatten().filter_map(|name| name.parse().ok()).collect();
-        let mut next = match stamp {
-            Some(stamp) => stamp.as_millis(),
+        let mut next = match cutoff {
+            Some(cutoff) => cutoff.as_millis(),
             None => now.as_millis().max(given.iter().max().map_or(0, |highest| highest + 1)),
         };
         // One that was asked for may have been given out before.
-        while !self.disk.mark(&dir.join(next.to_string()))? && stamp.is_none() {
+        while !self.disk.mark(&dir.join(next.to_string()))? && cutoff.is_none() {
             next += 1;
         }
         let old = now.before(CHOICE).as_millis().min(next);
@@ -149,8 +152,8 @@ impl Shared {
     }
 
     /// Adds a mark to a scope.
-    fn add(&self, dir: &Path, stamp: Timestamp, until: Timestamp) -> io::Result<()> {
-        let path = dir.join(format!("{}-{}", stamp.as_millis(), until.as_millis()));
+    fn add(&self, dir: &Path, cutoff: Timestamp, until: Timestamp) -> io::Result<()> {
+        let path = dir.join(format!("{}-{}", cutoff.as_millis(), until.as_millis()));
         let mut tries = 0;
         loop {
             self.disk.directory(dir)?;
@@ -166,17 +169,17 @@ impl Shared {
     fn merged(&self, scope: &Key, dir: &Path, now: Timestamp) -> io::Result<Option<Mark>> {
         let names = disk::names(dir)?.unwrap_or_default();
         let kept = || names.iter().filter_map(|name| parts(name)).filter(|(_, until)| *until > now);
-        let Some((stamp, _)) = kept().max() else { return Ok(None) };
+        let Some((cutoff, _)) = kept().max() else { return Ok(None) };
         let until = kept().map(|(_, until)| until).max().unwrap_or_default();
         for name in &names {
             if parts(name).is_some_and(|(other, its)| {
-                (other < stamp && its <= until) || (other == stamp && its < until)
-            }) && kept().any(|mark| mark == (stamp, until))
+                (other < cutoff && its <= until) || (other == cutoff && its < until)
+            }) && kept().any(|mark| mark == (cutoff, until))
             {
                 disk::remove(&dir.join(name))?;
             }
         }
-        Ok(Some(Mark { scope: *scope, stamp, until }))
+        Ok(Some(Mark { scope: *scope, cutoff, until }))
     }
 
     fn scope(&self, scope: &Key) -> PathBuf {
@@ -186,9 +189,9 @@ impl Shared {
 
 /// `STAMP-UNTIL`.
 fn parts(name: &str) -> Option<(Timestamp, Timestamp)> {
-    let (stamp, until) = name.split_once('-')?;
+    let (cutoff, until) = name.split_once('-')?;
     let ms = |text: &str| text.parse().ok().map(Timestamp::from_millis);
-    Some((ms(stamp)?, ms(until)?))
+    Some((ms(cutoff)?, ms(until)?))
 }
 
 fn report(file: &str, text: &[u8]) -> Option<NodeReport> {

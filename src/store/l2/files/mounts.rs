@@ -1,5 +1,5 @@
-//! What the mount table says of a directory: whether it is on a file system that other hosts write to, and whether this one then
-//! looks often enough.
+//! What the mount table says of a directory: whether it is on a file system that other hosts write to, and whether this
+//! one then looks often enough.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ pub(super) fn advice(root: &Path, mountinfo: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "{} is on NFS (mounted at {}) and this host looks at its directories only now and then, so that it hears of logouts \
-         up to a minute late: mount it with the options actimeo=0 (or noac)",
+        "{} is on NFS (mounted at {}) and this host looks at its directories only now and then, so that it hears of \
+         logouts up to a minute late: mount it with the options actimeo=0 (or noac)",
         root.display(),
         mount.point
     ))

@@ -1,8 +1,9 @@
-//! Removes what is over: entries of the log, marks, temporary files that somebody left, and sessions. A bounded piece at a time, as much
-//! as can be done in a few milliseconds; the next piece goes on where this one stopped. Several hosts may be at it.
+//! Removes what is over: entries of the log, marks, temporary files that a dead process left, and sessions. A bounded
+//! piece at a time, as much as can be done in a few milliseconds; the next piece goes on where this one stopped.
+//! Several hosts may be at it.
 //!
-//! Only what was listed is removed, and a directory only when it is empty: what somebody puts there meanwhile stays. In passing,
-//! an end that nobody told the log of, because its writer died, is told of.
+//! Only what was listed is removed, and a directory only when it is empty: what is put there meanwhile stays. In
+//! passing, an end that the log was not told of, because its writer died, is told now.
 
 use super::disk::{self, fault};
 use super::sessions::{self, FAN, Listing, TOLD};
@@ -23,7 +24,7 @@ use std::time::Duration;
 const SPELL: Duration = Duration::from_millis(50);
 /// How long a record stays past its deadline, so that it can still be told why it ended.
 const AFTERLIFE: Duration = Duration::from_secs(60);
-/// What somebody has left who died over it goes after so long.
+/// What a process left that died is removed after so long.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 /// As much of a record or tombstone as says when it is over.
 const HEAD: u64 = 44;
@@ -31,7 +32,8 @@ const HEAD: u64 = 44;
 const FANS: u16 = 1 << (4 * FAN);
 
 impl Shared {
-    /// Removes what is over, until about a third of the time is, and 50 ms at most. Does nothing while an earlier one is stuck.
+    /// Removes what is over, until about a third of the time is, and 50 ms at most. Does nothing while an earlier one
+    /// is stuck.
     pub(super) fn purge(&self, before: Timestamp, within: Instant) -> Result<(), Fault> {
         let Some(mut round) = self.purge.try_lock() else { return Ok(()) };
         let start = Instant::now();
@@ -129,7 +131,7 @@ impl Shared {
     }
 }
 
-/// Removes what was there when it was listed: who came since, and ended the session or began it, keeps what they made.
+/// Removes what was there when it was listed. What others have made since, an end or a new session, stays.
 fn remove_listed(dir: &Path, listing: &Listing) -> io::Result<()> {
     sessions::clear(dir, listing)?;
     if listing.ended {

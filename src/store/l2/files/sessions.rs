@@ -3,12 +3,12 @@
 //! | file | says |
 //! |---|---|
 //! | `record` | the record, as `wire` describes it. Placed once |
-//! | `ended` | the tombstone. Placed once; the first one wins. Not writable for its owner any more once the log tells of it |
+//! | `ended` | the tombstone. Placed once; the first one wins. Its owner cannot write to it once the log tells of it |
 //! | `ends-DEADLINE-REASON` | empty: the deadline was moved earlier. The earliest counts |
 //! | `seen-TIME` | empty: a visit. The latest counts |
 //!
-//! So nobody needs a lock: whoever looks merges what is there. Who creates places the record and then looks for a tombstone; who ends places
-//! the tombstone and then looks for a record: of two who race, at least one sees the other.
+//! So no lock is needed: a reader merges what is there. A create places the record and then looks for a tombstone; an
+//! end places the tombstone and then looks for a record: of two that race, at least one sees the other.
 
 use super::disk::{self, fault};
 use super::shared::{Shared, TRIES};
@@ -85,7 +85,7 @@ impl Shared {
                     None => return Ok(Stored::Nothing),
                 }
             } else if !listing.record {
-                // As a writer leaves it who died; or in another directory than that of the store.
+                // A writer died and left it so; or this is not the directory of the store.
                 self.is_there()?;
                 return Ok(Stored::Nothing);
             } else if let Some((bytes, _)) = disk::read(&dir.join("record")).map_err(&failed)? {
@@ -111,7 +111,7 @@ impl Shared {
         } else if (deadline, reason) != (facts.deadline, facts.ends_as) {
             return Ok(stored);
         }
-        // Also when it stood so before: whoever did that may have died before the log was told.
+        // Also when it stood so before: the writer of that may have died before it told the log.
         self.tell(&Event::Retired { key: *key, deadline, reason })?;
         self.load(key, &mut Vec::new())
     }
@@ -128,7 +128,7 @@ impl Shared {
             let listing = list(&dir).map_err(&failed)?.unwrap_or_default();
             let before =
                 if listing.record { disk::read(&dir.join("record")).map_err(&failed)? } else { None };
-            // Told of in any case, whoever placed it; and gone when it was one whose time was over.
+            // The log is told in any case, also of an earlier one. One whose time was over is gone.
             let Some(there) = self.tombstone(&dir, key)? else { continue };
             clear(&dir, &listing).map_err(&failed)?;
             return match before {
@@ -162,7 +162,8 @@ impl Shared {
             .map_err(failed)
     }
 
-    /// The tombstone in that directory, which the log tells of from now on; `None` when its time is over, and it is gone.
+    /// The tombstone in that directory, which the log tells of from now on; `None` when its time is over, and it is
+    /// gone.
     pub(super) fn tombstone(&self, dir: &Path, key: &Key) -> Result<Option<Tombstone>, Fault> {
         let failed = fault("the end of a session cannot be read");
         let path = dir.join("ended");
@@ -267,8 +268,8 @@ pub(super) fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
     Ok(Some(listing))
 }
 
-/// Removes what was listed and is of no use beside a tombstone. The record first, so that no death on the way gives it back what it
-/// had lost.
+/// Removes what was listed and is of no use beside a tombstone. The record first, so that no death on the way gives it
+/// back what it had lost.
 pub(super) fn clear(dir: &Path, listing: &Listing) -> std::io::Result<()> {
     if listing.record {
         disk::remove(&dir.join("record"))?;

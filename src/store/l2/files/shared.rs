@@ -1,5 +1,5 @@
-//! What a store in files and the readers of its log share: the directory, the threads that look into it, and whether it is
-//! still the one that was found here first. What is kept in it is in `sessions`, `marks` and `log`.
+//! What a store in files and the readers of its log share: the directory, the threads that look into it, and whether it
+//! is still the one that was found here first. What is kept in it is in `sessions`, `marks` and `log`.
 
 use super::disk::{self, Disk, fault};
 use crate::chance;
@@ -105,7 +105,7 @@ impl Shared {
         }
         let random = chance::u64().map_err(|e| Fault::Odd(format!("no random number: {e}")))?;
         let text = format!("{FORMAT} {random:016x}\n");
-        // Whoever is first makes it.
+        // The first process makes it.
         self.disk.place(&root.join("format"), text.as_bytes()).map_err(failed)?;
         self.format()?.ok_or_else(|| Fault::Down(format!("{} does not stay as it is", root.display())))
     }
@@ -128,7 +128,8 @@ impl Shared {
             return sessions.map(|_| true).map_err(fault("the directory of the sessions is gone"));
         }
         Err(Fault::Down(format!(
-            "{} is not the store that was there: is it mounted? If it was emptied on purpose, restart httpd on all nodes",
+            "{} is not the store that was there: is it mounted? If it was emptied on purpose, restart httpd on \
+             all nodes",
             self.disk.root.display()
         )))
     }

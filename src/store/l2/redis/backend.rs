@@ -76,7 +76,7 @@ impl Backend for RedisBackend {
         let arguments: [&[u8]; 4] =
             [&deadline.as_millis().to_be_bytes(), &[reason.code()], drop_at.as_bytes(), &wire::event(&event)];
         let stored = self.shared.change(&scripts::RETIRE, key, &arguments, within)?;
-        // Also when it stood so before: whoever did that may have died before the log was told.
+        // Also when it stood so before: the writer of that may have died before it told the log.
         if let Stored::Record(facts) = stored
             && (facts.deadline, facts.ends_as) == (deadline, reason)
         {
@@ -116,25 +116,25 @@ impl Backend for RedisBackend {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let names = &self.shared.names;
         let keys: [&[u8]; 3] = [&names.meta, &names.log, &names.marks];
         let hex = HEXLOWER.encode(scope.as_bytes());
-        let stamp = stamp.map_or_else(String::new, |stamp| stamp.as_millis().to_string());
+        let cutoff = cutoff.map_or_else(String::new, |cutoff| cutoff.as_millis().to_string());
         let keep = Timestamp::default().after(keep).as_millis().to_string();
-        let arguments = [&scope.as_bytes()[..], hex.as_bytes(), stamp.as_bytes(), keep.as_bytes()];
+        let arguments = [&scope.as_bytes()[..], hex.as_bytes(), cutoff.as_bytes(), keep.as_bytes()];
         let reply = self.shared.write(&scripts::MARK, &keys, &arguments, within);
         let reply = reply.map_err(|fault| self.shared.unavailable(&fault))?;
-        let stamp = connect::text(&reply).and_then(|stamp| stamp.parse().ok());
-        stamp
+        let cutoff = connect::text(&reply).and_then(|cutoff| cutoff.parse().ok());
+        cutoff
             .map(Timestamp::from_millis)
             .ok_or_else(|| Unavailable("Redis: an answer is not understood".into()))
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         if scopes.is_empty() {
             return Ok(Vec::new());
         }
@@ -143,13 +143,13 @@ impl Backend for RedisBackend {
         let arguments: Vec<&[u8]> =
             std::iter::once(&marks[..]).chain(fields.iter().map(|field| field.as_bytes())).collect();
         let questions = [command("TIME", &[]), command("HMGET", &arguments)];
-        let stamps = self.shared.route.run(marks, within, &mut |link: &mut Link| {
+        let cutoffs = self.shared.route.run(marks, within, &mut |link: &mut Link| {
             let replies = link.ask_all(&questions, within)?;
             let replies =
                 replies.into_iter().map(|reply| link.accept(reply)).collect::<Result<Vec<_>, _>>()?;
-            log::stamps(&replies, scopes.len()).ok_or_else(|| link.odd("HMGET"))
+            log::cutoffs(&replies, scopes.len()).ok_or_else(|| link.odd("HMGET"))
         });
-        stamps.map_err(|fault| self.shared.unavailable(&fault))
+        cutoffs.map_err(|fault| self.shared.unavailable(&fault))
     }
 
     fn revive(&self) {

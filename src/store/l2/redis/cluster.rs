@@ -1,5 +1,5 @@
-//! A Redis Cluster: which server has which slot. The map is asked for when it is needed first, and again after a server has sent
-//! us on or could not be reached, at most every 100 ms; a server that sends us on is followed at once.
+//! A Redis Cluster: which server has which slot. The map is asked for when it is needed first, and again after a server
+//! has sent us on or could not be reached, at most every 100 ms; a server that sends us on is followed at once.
 
 use super::config::Address;
 use super::connect::{Connector, Place, address, items, share, text};
@@ -177,7 +177,8 @@ impl Cluster {
     }
 }
 
-/// Reads the answer of `asked` to `CLUSTER SLOTS`, and sorts it. A server that does not know its own address gives none.
+/// Reads the answer of `asked` to `CLUSTER SLOTS`, and sorts it. A server that does not know its own address gives
+/// none.
 fn shards(answer: &Value, asked: &Address) -> Option<Vec<Shard>> {
     let number = |value: &Value| if let Value::Int(n) = value { u16::try_from(*n).ok() } else { None };
     let mut shards = Vec::new();
@@ -193,8 +194,8 @@ fn shards(answer: &Value, asked: &Address) -> Option<Vec<Shard>> {
     Some(shards)
 }
 
-/// Asks again while a server says that the cluster is down: for some milliseconds after a fail-over, each of them says so in
-/// its turn.
+/// Asks again while a server says that the cluster is down: for some milliseconds after a fail-over, each of them says
+/// so in its turn.
 fn settled<R>(within: Instant, mut ask: impl FnMut() -> Result<R, Fault>) -> Result<R, Fault> {
     const PAUSE: Duration = Duration::from_millis(3);
     loop {

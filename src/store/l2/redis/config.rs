@@ -1,5 +1,6 @@
-//! What an operator says about Redis: the words of a directive, made into a [`RedisConfig`]. Nothing is opened here but the
-//! files and programs that passwords come from, and that by a function of the caller's. No message repeats a password.
+//! What an operator says about Redis: the words of a directive, made into a [`RedisConfig`]. Nothing is opened here but
+//! the files and programs that passwords come from, and that by a function of the caller's. No message repeats a
+//! password.
 
 use percent_encoding::percent_decode_str;
 use std::fmt;
@@ -29,7 +30,7 @@ pub enum SecretSource<'a> {
     Program(&'a str),
 }
 
-/// Who serves.
+/// Which servers there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Servers {
     One(Address),

@@ -32,7 +32,7 @@ impl Place {
         Place { connector, target: Target::One(address) }
     }
 
-    /// The master of that name, whoever it is just now.
+    /// The server that is the master of that name at present.
     pub(super) fn master(
         connector: Arc<Connector>,
         name: String,

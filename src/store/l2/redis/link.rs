@@ -1,5 +1,5 @@
-//! One connection: commands go out, replies come back, all by a deadline. Whatever goes wrong but an error reply leaves it in
-//! a state that nobody knows: its user drops it then (see [`Fault::breaks`]).
+//! One connection: commands go out, replies come back, all by a deadline. Whatever goes wrong but an error reply leaves
+//! it in a state that nobody knows: its user drops it then (see [`Fault::breaks`]).
 
 use super::config::{Address, Login};
 use super::stream::Stream;
@@ -29,7 +29,7 @@ pub(super) enum Fault {
 /// An error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Who says so.
+    /// The server that said so.
     pub(super) server: String,
     /// The first word, such as `MOVED`.
     pub(super) code: String,

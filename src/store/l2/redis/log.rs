@@ -1,5 +1,5 @@
-//! The log: a stream, read with a connection of its own, and beside it what nodes say of themselves and the marks that are
-//! kept. An entry's position is the stream's own id.
+//! The log: a stream, read with a connection of its own, and beside it what nodes say of themselves and the marks that
+//! are kept. An entry's position is the stream's own id.
 
 use super::connect::{items, text};
 use super::link::{Fault, Link, command};
@@ -211,27 +211,27 @@ fn entry(value: &Value) -> Option<(Position, Event)> {
 
 fn mark(scope: &Value, mark: &Value) -> Option<Mark> {
     let scope = HEXLOWER.decode(bytes(scope)?).ok()?;
-    let (stamp, until) = stamp(mark)?;
-    Some(Mark { scope: Key::new(scope.try_into().ok()?), stamp, until })
+    let (cutoff, until) = cutoff(mark)?;
+    Some(Mark { scope: Key::new(scope.try_into().ok()?), cutoff, until })
 }
 
 /// `STAMP:UNTIL`.
-fn stamp(mark: &Value) -> Option<(Timestamp, Timestamp)> {
-    let (stamp, until) = text(mark)?.split_once(':')?;
-    let (stamp, until) = (stamp.parse().ok()?, until.parse().ok()?);
-    Some((Timestamp::from_millis(stamp), Timestamp::from_millis(until)))
+fn cutoff(mark: &Value) -> Option<(Timestamp, Timestamp)> {
+    let (cutoff, until) = text(mark)?.split_once(':')?;
+    let (cutoff, until) = (cutoff.parse().ok()?, until.parse().ok()?);
+    Some((Timestamp::from_millis(cutoff), Timestamp::from_millis(until)))
 }
 
-/// The stamps that are kept, of so many scopes, from the server's time and their marks.
-pub(super) fn stamps(replies: &[Value], scopes: usize) -> Option<Vec<Option<Timestamp>>> {
+/// The cutoffs that are kept, of so many scopes, from the server's time and their marks.
+pub(super) fn cutoffs(replies: &[Value], scopes: usize) -> Option<Vec<Option<Timestamp>>> {
     let [time, marks] = replies else { return None };
     let now = server_time(time)?;
     let kept = |mark: &Value| match mark {
         Value::Nil => Some(None),
-        mark => stamp(mark).map(|(stamp, until)| Some(stamp).filter(|_| until > now)),
+        mark => cutoff(mark).map(|(cutoff, until)| Some(cutoff).filter(|_| until > now)),
     };
-    let stamps: Vec<_> = items(marks).iter().map(kept).collect::<Option<_>>()?;
-    Some(stamps).filter(|stamps| stamps.len() == scopes)
+    let cutoffs: Vec<_> = items(marks).iter().map(kept).collect::<Option<_>>()?;
+    Some(cutoffs).filter(|cutoffs| cutoffs.len() == scopes)
 }
 
 fn word(name: &Value, word: &Value) -> Option<NodeWord> {

@@ -8,7 +8,7 @@ pub(super) struct Names {
     prefix: String,
     /// The stream of events.
     pub(super) log: Vec<u8>,
-    /// The log's identity, its last removed entry, and the highest stamp.
+    /// The log's identity, its last removed entry, and the highest cutoff.
     pub(super) meta: Vec<u8>,
     /// The marks of scopes.
     pub(super) marks: Vec<u8>,

@@ -1,5 +1,6 @@
-//! The connections of one process to one place: a few idle ones are kept, and a breaker spares callers the wait for a server
-//! that does not answer. Nothing connects before it is needed, so that a pool survives a fork; no lock is held while anybody waits.
+//! The connections of one process to one place: a few idle ones are kept, and a breaker spares callers the wait for a
+//! server that does not answer. Nothing connects before it is needed, so that a pool survives a fork; no lock is held
+//! while anybody waits.
 
 use super::connect::Place;
 use super::link::{Fault, Link};
@@ -27,8 +28,9 @@ impl Pool {
         Pool { place, idle: Mutex::default(), breaker: Breaker::default(), outages: AtomicUsize::new(0) }
     }
 
-    /// Does the work with an idle connection or a new one. When the idle one turns out to have been closed meanwhile, as after a
-    /// restart of the server, it is done again with a new one: so it must be such that doing it twice is no harm.
+    /// Does the work with an idle connection or a new one. When the idle one turns out to have been closed meanwhile,
+    /// as after a restart of the server, it is done again with a new one: so it must be such that doing it twice is no
+    /// harm.
     pub(super) fn run<R>(&self, within: Instant, work: Work<'_, R>) -> Result<R, Fault> {
         let permit = self.breaker.enter(Instant::now(), within).map_err(Fault::Recent)?;
         let result = self.attempt(within, work);
@@ -74,8 +76,8 @@ impl Pool {
         result
     }
 
-    /// Connections that lead to the same server go, and so do those that are out, when they come back: what it says later,
-    /// others may know better.
+    /// Connections that lead to the same server go, and so do those that are out, when they come back: what it says
+    /// later, others may know better.
     fn drop_idle(&self) {
         self.outages.fetch_add(1, Ordering::Relaxed);
         let idle = std::mem::take(&mut *self.idle.lock());

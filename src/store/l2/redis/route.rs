@@ -75,8 +75,8 @@ impl Route {
         }
     }
 
-    /// Tells these processes, serving what they serve, from any others: it changes when one was started again or another took
-    /// its place, and so may have lost writes. `link` leads to the server of the log.
+    /// Tells these processes, serving what they serve, from any others: it changes when one was started again or
+    /// another took its place, and so may have lost writes. `link` leads to the server of the log.
     pub(super) fn identity(&self, link: &mut Link, within: Instant) -> Result<String, Fault> {
         let Route::Cluster { cluster, runs } = self else { return run_id(link, within) };
         cluster.suspect();

@@ -1,9 +1,9 @@
 //! What the server does as one step. Scripts are sent by their hash, and whole when the server does not know them. They
 //! change single fields of the bytes that `wire` describes: Lua counts from 1, so byte 20 there is 21 here.
 //!
-//! Numbers are read byte by byte and not compared as strings, because Lua compares strings by the server's locale; 48 bits
-//! fit a Lua number. In a cluster a record and the log are on different servers: there a script gets no log key, and the
-//! entry is written by a command of its own.
+//! Numbers are read byte by byte and not compared as strings, because Lua compares strings by the server's locale; 48
+//! bits fit a Lua number. In a cluster a record and the log are on different servers: there a script gets no log key,
+//! and the entry is written by a command of its own.
 
 use super::link::{Fault, Link, command};
 use crate::clock::Instant;
@@ -33,8 +33,8 @@ local function log(event) if KEYS[2] then redis.call('XADD', KEYS[2], '*', 'e', 
     };
 }
 
-/// Keys: record. Arguments: its bytes, when to drop it. Gives 1 if it is there now, also if it was before: then this is a
-/// second try, for keys are random.
+/// Keys: record. Arguments: its bytes, when to drop it. Gives 1 if it is there now, also if it was before: then this is
+/// a second try, for keys are random.
 pub(super) static CREATE: Script = script!(
     "local old = redis.call('GET', KEYS[1])
 if old then return old == ARGV[1] and 1 or 0 end
@@ -57,8 +57,8 @@ end
 return head"
 );
 
-/// Keys: record, log. Arguments: tombstone, when to drop it, entry. Gives the head of what was there before. What another
-/// version of the module wrote stays.
+/// Keys: record, log. Arguments: tombstone, when to drop it, entry. Gives the head of what was there before. What
+/// another version of the module wrote stays.
 pub(super) static END: Script = script!(
     "local head = redis.call('GETRANGE', KEYS[1], 0, 43)
 if head ~= '' and string.sub(head, 1, 2) ~= '\\1R' then return head end
@@ -77,7 +77,8 @@ end
 return 1"
 );
 
-/// Keys: meta, log, marks. Arguments: scope, the same in hex, stamp or nothing, how long to keep it in ms. Gives the stamp.
+/// Keys: meta, log, marks. Arguments: scope, the same in hex, cutoff or nothing, how long to keep it in ms. Gives the
+/// cutoff.
 pub(super) static MARK: Script = script!(
     "local now, highest = now(), tonumber(redis.call('HGET', KEYS[1], 'highest') or '0')
 local stamp = tonumber(ARGV[3]) or math.max(highest + 1, now)
@@ -107,8 +108,8 @@ end
 return {at, redis.call('HGET', KEYS[1], 'id'), redis.call('HGET', KEYS[1], 'trimmed') or '0-0', last}"
 );
 
-/// Keys: meta, log, marks, nodes. Arguments: the last entry to go, how many at most, where to go on looking for marks, how
-/// long nodes may be silent in ms. Gives how many entries went, and where to go on.
+/// Keys: meta, log, marks, nodes. Arguments: the last entry to go, how many at most, where to go on looking for marks,
+/// how long nodes may be silent in ms. Gives how many entries went, and where to go on.
 pub(super) static PURGE: Script = script!(
     "local now, gone = now(), redis.call('XRANGE', KEYS[2], '-', ARGV[1], 'COUNT', ARGV[2])
 for _, entry in ipairs(gone) do redis.call('XDEL', KEYS[2], entry[1]) end

@@ -23,8 +23,8 @@ impl Shared {
         Unavailable(format!("Redis: {fault}"))
     }
 
-    /// Runs a script that writes, and waits for the replicas that must have it. The log is in its reach only where record and log
-    /// cannot be on different servers.
+    /// Runs a script that writes, and waits for the replicas that must have it. The log is in its reach only where
+    /// record and log cannot be on different servers.
     pub(super) fn write(
         &self,
         script: &scripts::Script,

@@ -1,5 +1,5 @@
-//! A socket that keeps a deadline: each read and each write waits for no longer than is left until then, however many there
-//! are. With TLS or without.
+//! A socket that keeps a deadline: each read and each write waits for no longer than is left until then, however many
+//! there are. With TLS or without.
 
 use super::config::{Address, TlsFiles};
 use crate::clock::Instant;

@@ -98,20 +98,20 @@ impl Backend for SocacheBackend {
     fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
         within: Instant,
     ) -> Result<Timestamp, Unavailable> {
         let scope = *scope;
-        self.run(within, move |engine| engine.mark(&scope, stamp, keep))
+        self.run(within, move |engine| engine.mark(&scope, cutoff, keep))
     }
 
-    fn stamps(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
+    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
         if scopes.is_empty() {
             return Ok(Vec::new());
         }
         let scopes = scopes.to_vec();
-        self.run(within, move |engine| engine.stamps(&scopes))
+        self.run(within, move |engine| engine.cutoffs(&scopes))
     }
 
     fn has_log(&self) -> bool {

@@ -35,8 +35,8 @@ impl SocacheConfig {
         }
         if over_network && arguments.is_some_and(|servers| servers.contains(',')) {
             return Err(format!(
-                "socache:{provider} takes one server only: while one of several is away, httpd would look for its entries on \
-                 another, and an ended session could come back with it"
+                "socache:{provider} takes one server only: while one of several is away, httpd would look for \
+                 its entries on another, and an ended session could come back with it"
             ));
         }
         let mut prefix = "sc".to_owned();

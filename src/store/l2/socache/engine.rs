@@ -1,4 +1,5 @@
-//! What is done with the entries of a cache, so that nothing comes back: `mod.rs` says why it does not. Marks are in `marks`.
+//! What is done with the entries of a cache, so that nothing comes back: `mod.rs` says why it does not. Marks are in
+//! `marks`.
 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::key::Key;
@@ -25,8 +26,8 @@ pub trait Cache: Send + Sync {
     /// When the cache says that it failed.
     fn retrieve(&self, id: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
 
-    /// Which client it is that asks: another number once another has taken its place. `None` while an operation of it has
-    /// failed, for it may then say that it found nothing without having asked.
+    /// Which client it is that asks: another number once another has taken its place. `None` while an operation of it
+    /// has failed, for it may then say that it found nothing without having asked.
     fn client(&self) -> Option<u64>;
 }
 
@@ -154,8 +155,8 @@ impl Engine {
         Ok(Some(Timestamp::from_millis(u64::from_be_bytes(bytes))))
     }
 
-    /// What `look` finds. Unless `found` says that this holds of itself, something was not found, which is certain only if it
-    /// was one client that looked, and that client has not failed and reaches the cache.
+    /// What `look` finds. Unless `found` says that this holds of itself, something was not found, which is certain only
+    /// if it was one client that looked, and that client has not failed and reaches the cache.
     pub(super) fn certainly<R>(
         &self,
         look: impl FnOnce() -> Result<R, Fault>,

@@ -1,5 +1,5 @@
-//! What stands in for a log where there is none: it tells whether the cache can be reached, and when the highest stamp has risen,
-//! so that sessions are born under it on every host.
+//! What stands in for a log where there is none: it tells whether the cache can be reached, and when the highest cutoff
+//! has risen, so that sessions are born under it on every host.
 
 use super::engine::{Engine, now};
 use crate::clock::{Instant, Timestamp, sleep};
@@ -19,7 +19,7 @@ const NOBODY: Key = Key::new([0; Key::LEN]);
 pub(super) struct NoLog {
     engine: Arc<Engine>,
     workers: Arc<Workers>,
-    /// The highest stamp that was told.
+    /// The highest cutoff that was told.
     told: Timestamp,
     /// What this node said of itself. Others cannot be heard.
     own: Option<NodeWord>,
@@ -48,12 +48,12 @@ impl Log for NoLog {
     ) -> Result<Vec<(Position, Event)>, Unavailable> {
         sleep(patience);
         let engine = Arc::clone(&self.engine);
-        let stamp = self.workers.run(Instant::now() + ANSWER, move || engine.highest())?;
-        if stamp <= self.told {
+        let cutoff = self.workers.run(Instant::now() + ANSWER, move || engine.highest())?;
+        if cutoff <= self.told {
             return Ok(Vec::new());
         }
-        self.told = stamp;
-        Ok(vec![(position, Event::Marked(Mark { scope: NOBODY, stamp, until: Timestamp::MAX }))])
+        self.told = cutoff;
+        Ok(vec![(position, Event::Marked(Mark { scope: NOBODY, cutoff, until: Timestamp::MAX }))])
     }
 
     fn marks(&mut self, _within: Instant) -> Result<Vec<Mark>, Unavailable> {

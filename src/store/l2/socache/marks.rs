@@ -1,12 +1,14 @@
-//! Marks of scopes: `M.SCOPE` holds one (stamp, until), `M` the highest stamp and the beginnings of the scopes that are marked.
+//! Marks of scopes: `M.SCOPE` holds one (cutoff, until), `M` the highest cutoff and the beginnings of the scopes that
+//! are marked.
 //!
-//! `M` is written first. So when it lists a scope whose own entry is not there, either somebody died who was told nothing yet,
-//! or the cache threw the entry away: then the scope counts as marked by the highest stamp, and the entry is stored anew. Ended
-//! sessions stay ended; at worst newer ones of that scope end with them. `M` itself is read most often of all.
+//! `M` is written first. So when it lists a scope whose own entry is not there, either somebody died who was told
+//! nothing yet, or the cache threw the entry away: then the scope counts as marked by the highest cutoff, and the entry
+//! is stored anew. Ended sessions stay ended; at worst newer ones of that scope end with them. `M` itself is read most
+//! often of all.
 //!
-//! Two hosts that mark in the same moment can give out the same stamp, and one can miss the other's line in `M`. A session
-//! is told from a mark by stamps of its own scopes only, and for one scope stamps rise all the same, unless both marked that very
-//! scope at once: then one mark does for both.
+//! Two hosts that mark in the same moment can give out the same cutoff, and one can miss the other's line in `M`. A
+//! session is told from a mark by cutoffs of its own scopes only, and for one scope cutoffs rise all the same, unless
+//! both marked that very scope at once: then one mark does for both.
 
 use super::engine::{Engine, kept_until, now, unreadable};
 use crate::clock::Timestamp;
@@ -15,7 +17,8 @@ use crate::store::l2::workers::Fault;
 use data_encoding::BASE64URL_NOPAD;
 use std::time::Duration;
 
-/// Scopes that `M` lists at most: with more, the entry would not fit into a dbm file. Those listed first are forgotten first.
+/// Scopes that `M` lists at most: with more, the entry would not fit into a dbm file. Those listed first are forgotten
+/// first.
 const LISTED: usize = 48;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -23,14 +26,14 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// One mark.
 #[derive(Clone, Copy)]
 struct Kept {
-    stamp: Timestamp,
+    cutoff: Timestamp,
     until: Timestamp,
 }
 
 /// What is there of the marks of some scopes.
 #[derive(Default)]
 struct There {
-    stamps: Vec<Option<Timestamp>>,
+    cutoffs: Vec<Option<Timestamp>>,
     /// Those among them whose own entry was not found.
     lost: Vec<(Key, Kept)>,
 }
@@ -48,67 +51,67 @@ impl Engine {
     pub(super) fn mark(
         &self,
         scope: &Key,
-        stamp: Option<Timestamp>,
+        cutoff: Option<Timestamp>,
         keep: Duration,
     ) -> Result<Timestamp, Fault> {
         let _one_at_a_time = self.marking.lock();
         let look = || Ok((self.all_marks()?, self.kept(scope)?));
         let (mut all, old) = self.certainly(look, |_| false)?;
-        let highest = old.map_or(all.highest, |old| all.highest.max(old.stamp));
-        let new = stamp.unwrap_or_else(|| highest.after(MILLISECOND).max(now()));
+        let highest = old.map_or(all.highest, |old| all.highest.max(old.cutoff));
+        let new = cutoff.unwrap_or_else(|| highest.after(MILLISECOND).max(now()));
         let until = now().after(keep);
         let kept = Kept {
-            stamp: old.map_or(new, |old| old.stamp.max(new)),
+            cutoff: old.map_or(new, |old| old.cutoff.max(new)),
             until: old.map_or(until, |old| old.until.max(until)),
         };
         all.highest = highest.max(new);
         all.list(scope, kept.until);
         self.store_all(&all)?;
         self.keep(scope, kept)?;
-        Ok(kept.stamp)
+        Ok(kept.cutoff)
     }
 
-    /// As `Backend::stamps`.
-    pub(super) fn stamps(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
-        let found = |there: &There| there.lost.is_empty() && !there.stamps.contains(&None);
-        let There { stamps, lost } = self.certainly(|| self.look_for_marks(scopes), found)?;
+    /// As `Backend::cutoffs`.
+    pub(super) fn cutoffs(&self, scopes: &[Key]) -> Result<Vec<Option<Timestamp>>, Fault> {
+        let found = |there: &There| there.lost.is_empty() && !there.cutoffs.contains(&None);
+        let There { cutoffs, lost } = self.certainly(|| self.look_for_marks(scopes), found)?;
         lost.into_iter().try_for_each(|(scope, kept)| self.keep(&scope, kept))?;
-        Ok(stamps)
+        Ok(cutoffs)
     }
 
     fn look_for_marks(&self, scopes: &[Key]) -> Result<There, Fault> {
         let (mut there, mut all) = (There::default(), None);
         for scope in scopes {
-            let stamp = if let Some(kept) = self.kept(scope)? {
-                (kept.until > now()).then_some(kept.stamp)
+            let cutoff = if let Some(kept) = self.kept(scope)? {
+                (kept.until > now()).then_some(kept.cutoff)
             } else {
                 let all = match &all {
                     Some(all) => all,
                     None => all.insert(self.all_marks()?),
                 };
                 let until = all.until(scope).filter(|until| *until > now());
-                let lost = until.map(|until| Kept { stamp: all.highest, until });
+                let lost = until.map(|until| Kept { cutoff: all.highest, until });
                 there.lost.extend(lost.map(|kept| (*scope, kept)));
-                lost.map(|kept| kept.stamp)
+                lost.map(|kept| kept.cutoff)
             };
-            there.stamps.push(stamp);
+            there.cutoffs.push(cutoff);
         }
         Ok(there)
     }
 
-    /// The highest stamp of all.
+    /// The highest cutoff of all.
     pub(super) fn highest(&self) -> Result<Timestamp, Fault> {
         self.all_marks().map(|all| all.highest)
     }
 
     fn kept(&self, scope: &Key) -> Result<Option<Kept>, Fault> {
         let Some(bytes) = self.cache.retrieve(&self.mark_id(scope))? else { return Ok(None) };
-        let (stamp, until) = two(&bytes).filter(|_| bytes.len() == 16).ok_or_else(unreadable)?;
-        Ok(Some(Kept { stamp, until }))
+        let (cutoff, until) = two(&bytes).filter(|_| bytes.len() == 16).ok_or_else(unreadable)?;
+        Ok(Some(Kept { cutoff, until }))
     }
 
     fn keep(&self, scope: &Key, kept: Kept) -> Result<(), Fault> {
-        let bytes = [kept.stamp, kept.until].map(|time| time.as_millis().to_be_bytes()).concat();
+        let bytes = [kept.cutoff, kept.until].map(|time| time.as_millis().to_be_bytes()).concat();
         self.cache.store(&self.mark_id(scope), kept_until(kept.until), &bytes)
     }
 

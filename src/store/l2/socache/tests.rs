@@ -101,7 +101,7 @@ fn a_cache_that_finds_nothing_because_it_is_dead_is_unavailable() {
         still();
         assert!(stands(&backend).is_err());
         still();
-        assert!(backend.stamps(&[KEY], soon()).is_err());
+        assert!(backend.cutoffs(&[KEY], soon()).is_err());
         still();
         assert!(backend.touch(&[(KEY, now())], soon()).is_err());
         still();
@@ -129,14 +129,14 @@ fn a_cache_that_comes_back_while_it_is_asked_is_unavailable() {
     comes_back();
     assert!(stands(&backend).is_err());
     comes_back();
-    assert!(backend.stamps(&[KEY], soon()).is_err());
+    assert!(backend.cutoffs(&[KEY], soon()).is_err());
     comes_back();
     assert!(backend.touch(&[(KEY, now())], soon()).is_err());
     comes_back();
     assert!(backend.mark(&KEY, None, Duration::from_secs(60), soon()).is_err());
     backend.revive();
     assert!(matches!(stands(&backend), Ok(Stored::Record(_))));
-    assert!(matches!(backend.stamps(&[KEY], soon()).as_deref(), Ok([Some(_)])));
+    assert!(matches!(backend.cutoffs(&[KEY], soon()).as_deref(), Ok([Some(_)])));
 }
 
 #[test]
@@ -148,12 +148,12 @@ fn what_is_found_is_believed_of_any_client() {
     backend.touch(&[(KEY, now().after(keep))], soon()).unwrap();
     backend.create(&Record { key: unseen, ..record() }, soon()).unwrap();
     backend.end(&ended, &tombstone(), soon()).unwrap();
-    let stamp = backend.mark(&marked, None, keep, soon()).unwrap();
+    let cutoff = backend.mark(&marked, None, keep, soon()).unwrap();
     backend.mark(&lost, None, keep, soon()).unwrap();
     cache.entries.lock().remove(&backend.engine.mark_id(&lost));
     *cache.failed.lock() = true;
     assert!(matches!(backend.load(&ended, &mut Vec::new(), soon()), Ok(Stored::Tombstone(_))));
-    assert_eq!(backend.stamps(&[marked], soon()), Ok(vec![Some(stamp)]));
+    assert_eq!(backend.cutoffs(&[marked], soon()), Ok(vec![Some(cutoff)]));
     let later = now().after(keep * 2);
     assert_eq!(backend.touch(&[(KEY, later)], soon()), Ok(()));
     assert_eq!(backend.engine.last_seen(&KEY), Ok(Some(later)));
@@ -161,7 +161,7 @@ fn what_is_found_is_believed_of_any_client() {
     assert_eq!(backend.engine.last_seen(&unseen), Ok(None));
     backend.revive();
     for unknown in [KEY, lost] {
-        assert!(backend.stamps(&[marked, unknown], soon()).is_err());
+        assert!(backend.cutoffs(&[marked, unknown], soon()).is_err());
         backend.revive();
     }
     assert!(stands(&backend).is_err(), "for its tombstone was not found");
@@ -213,13 +213,13 @@ fn a_mark_that_the_cache_forgot_counts_as_risen() {
     let (cache, backend) = store();
     let other = Key::new([8; 32]);
     let keep = Duration::from_secs(60);
-    let stamp = backend.mark(&KEY, None, keep, soon()).unwrap();
+    let cutoff = backend.mark(&KEY, None, keep, soon()).unwrap();
     let highest = backend.mark(&other, None, keep, soon()).unwrap();
     cache.forget("M.");
-    assert_eq!(backend.stamps(&[KEY, Key::new([9; 32])], soon()), Ok(vec![Some(highest), None]));
-    assert!(highest > stamp);
+    assert_eq!(backend.cutoffs(&[KEY, Key::new([9; 32])], soon()), Ok(vec![Some(highest), None]));
+    assert!(highest > cutoff);
     backend.mark(&other, None, keep, soon()).unwrap();
-    assert_eq!(backend.stamps(&[KEY], soon()), Ok(vec![Some(highest)]), "and rises no further by itself");
+    assert_eq!(backend.cutoffs(&[KEY], soon()), Ok(vec![Some(highest)]), "and rises no further by itself");
 }
 
 #[test]
@@ -227,8 +227,8 @@ fn more_marks_than_are_listed_are_kept_all_the_same() {
     let (_, backend) = store();
     let scopes: Vec<Key> = (0..200).map(|n| Key::new([n; 32])).collect();
     let mark = |scope| backend.mark(scope, None, Duration::from_secs(60), soon()).unwrap();
-    let stamps: Vec<_> = scopes.iter().map(|scope| Some(mark(scope))).collect();
-    assert_eq!(backend.stamps(&scopes, soon()), Ok(stamps));
+    let cutoffs: Vec<_> = scopes.iter().map(|scope| Some(mark(scope))).collect();
+    assert_eq!(backend.cutoffs(&scopes, soon()), Ok(cutoffs));
 }
 
 #[test]
