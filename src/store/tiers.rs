@@ -9,7 +9,7 @@
 use super::cluster::{Cluster, Outage};
 use super::key::Key;
 use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
-use super::l2::{Backend, Facts, Stored, Unavailable};
+use super::l2::{Backend, Metadata, Stored, Unavailable};
 use super::record::Record;
 use super::tombstone::{Reason, Tombstone};
 use super::visits;
@@ -56,7 +56,7 @@ pub enum Loaded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// What is known of it.
-    pub facts: Facts,
+    pub metadata: Metadata,
     /// Where it lies in the table; `None` when the store was asked for it just now.
     pub slot: Option<Slot>,
     /// How much longer than its idle timeout it lives after the last visit that is known: visits to other nodes are
@@ -207,20 +207,23 @@ impl<'m, L: WriteLock> Store<'m, L> {
             return Ok(None);
         }
         Ok(match stored {
-            Stored::Record(facts) if facts.deadline <= now => Some(Loaded::Absent(Some(facts.ends_as))),
-            Stored::Record(facts) => {
+            Stored::Record(metadata) if metadata.deadline <= now => {
+                Some(Loaded::Absent(Some(metadata.ends_as)))
+            }
+            Stored::Record(metadata) => {
                 *sealed = fetched;
-                let last_seen = here.map_or(facts.last_seen, |here| here.last_seen.max(facts.last_seen));
-                let facts = Facts { last_seen, ..facts };
-                let arrival = facts.arrival(*key, sealed, generation, sequence);
+                let last_seen =
+                    here.map_or(metadata.last_seen, |here| here.last_seen.max(metadata.last_seen));
+                let metadata = Metadata { last_seen, ..metadata };
+                let arrival = metadata.arrival(*key, sealed, generation, sequence);
                 let admitted = self.admit(here, &arrival, now);
                 if admitted {
                     cluster.confirm(key, asked);
                 }
                 admitted.then_some(Loaded::Found(Fetched {
-                    facts,
+                    metadata,
                     slot: None,
-                    idle_slack: visits::idle_slack(facts.idle, cluster.bound),
+                    idle_slack: visits::idle_slack(metadata.idle),
                 }))
             }
             Stored::Tombstone(tombstone) => match self.table.end_under(generation, key, tombstone, now) {
@@ -317,8 +320,10 @@ impl<'m, L: WriteLock> Store<'m, L> {
             // this.
             if self.table.link().generation() == generation {
                 return Ok(match stands {
-                    Stored::Record(facts) if facts.deadline > now => earlier(facts.deadline, facts.ends_as),
-                    Stored::Record(facts) => Some(facts.ends_as),
+                    Stored::Record(metadata) if metadata.deadline > now => {
+                        earlier(metadata.deadline, metadata.ends_as)
+                    }
+                    Stored::Record(metadata) => Some(metadata.ends_as),
                     Stored::Tombstone(tombstone) => Some(tombstone.reason),
                     Stored::Nothing => Some(Reason::Evicted),
                 });
@@ -345,7 +350,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
         for _ in 0..ATTEMPTS {
             let generation = self.table.link().generation();
             let before = budget.spend(|within| self.backend(cluster).end(key, &tombstone, within))?;
-            alive |= matches!(before, Stored::Record(facts) if facts.deadline > now);
+            alive |= matches!(before, Stored::Record(metadata) if metadata.deadline > now);
             match self.table.end_under(generation, key, tombstone, now) {
                 // A store is followed now that may have lost it.
                 Ok(false) => {}
@@ -377,14 +382,14 @@ impl<'m, L: WriteLock> Store<'m, L> {
                         let _ = self.table.end_under(generation, key, tombstone, now);
                         Ok(Some(tombstone.reason))
                     }
-                    Ok(Stored::Record(facts))
-                        if facts.deadline <= now && facts.ends_as != Reason::Superseded =>
+                    Ok(Stored::Record(metadata))
+                        if metadata.deadline <= now && metadata.ends_as != Reason::Superseded =>
                     {
-                        Ok(Some(facts.ends_as))
+                        Ok(Some(metadata.ends_as))
                     }
                     Ok(stored) => {
                         cluster.confirm(key, asked);
-                        let over = matches!(stored, Stored::Record(facts) if facts.deadline <= now);
+                        let over = matches!(stored, Stored::Record(metadata) if metadata.deadline <= now);
                         Ok(over.then_some(Reason::Superseded))
                     }
                     Err(_) if !fresh && self.may_serve(cluster, now) => Ok(None),
@@ -413,14 +418,14 @@ impl Fetched {
     /// host without a cluster.
     fn here(found: &Found) -> Self {
         let &Found { created, born_deadline, deadline, ends_as, idle, last_seen, slot } = found;
-        let facts = Facts { created, born_deadline, deadline, ends_as, idle, last_seen };
-        Fetched { facts, slot: Some(slot), idle_slack: Duration::ZERO }
+        let metadata = Metadata { created, born_deadline, deadline, ends_as, idle, last_seen };
+        Fetched { metadata, slot: Some(slot), idle_slack: Duration::ZERO }
     }
 }
 
-impl Facts {
+impl Metadata {
     fn arrival<'a>(self, key: Key, sealed: &'a [u8], generation: u16, sequence: u64) -> Arrival<'a> {
-        let Facts { created, born_deadline, deadline, ends_as, idle, last_seen } = self;
+        let Metadata { created, born_deadline, deadline, ends_as, idle, last_seen } = self;
         let record = Record { key, created, deadline: born_deadline, last_seen, idle, sealed };
         Arrival { record, deadline, ends_as, generation, sequence }
     }

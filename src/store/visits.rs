@@ -5,8 +5,7 @@
 //! least once a minute, at most once a second), and tells of a session if since the round before a `TOLD_PART` of its
 //! own timeout ended in which it was visited. So what the store knows is never older than a tenth and a fortieth, which
 //! is an eighth: the `SLACK_PART` that another node grants. To this comes what does not shrink with the timeout
-//! (`LATENESS`), and what a watcher may wait for the log before it looks whether a round is due, which is a fifth of
-//! the logout bound.
+//! (`LATENESS`).
 
 use crate::clock::Timestamp;
 use std::time::Duration;
@@ -24,15 +23,19 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What delays the word of a visit however short the idle timeout is: the shortest pause between two rounds; the second
-/// by which the table's own mark of the last visit may be behind
-/// ([`Table::TOUCH_QUANTUM`](super::l1::Table::TOUCH_QUANTUM)); a tenth of the second to which the table rounds
-/// timeouts up; and for a round through the whole table, nine tenths of a second.
+/// How long a watcher waits for news of the log, at most, before it looks whether a round is due. Half of the term for
+/// which it has the work to itself.
+const LOG_WAIT: Duration = Duration::from_millis(300);
+
+/// What delays the word of a visit however short the idle timeout is: the shortest pause between two rounds (1 s); what
+/// the table's own last-seen time may be behind ([`Table::TOUCH_QUANTUM`](super::l1::Table::TOUCH_QUANTUM), 1 s); a
+/// tenth of the second to which the table rounds timeouts up (0.1 s); the wait for the log (0.3 s); and a round through
+/// the whole table (0.6 s).
 const LATENESS: Duration = Duration::from_secs(3);
 
-/// How long a watcher waits for news of the log, at most, before it looks whether there is anything else to do.
-pub(super) fn patience(bound: Duration) -> Duration {
-    bound / 5
+/// How long a watcher waits for news of the log where the logout bound is `bound`.
+pub(super) fn log_wait(bound: Duration) -> Duration {
+    (bound / 5).min(LOG_WAIT)
 }
 
 /// How often a node whose shortest idle timeout is `shortest` begins a round of telling the store of visits.
@@ -41,10 +44,9 @@ pub fn flush_every(shortest: Duration) -> Duration {
     (shortest / ROUND_PART).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
-/// How much longer than its idle timeout a session lives after the last visit that the store was told of, in a cluster
-/// with that logout bound.
-pub(super) fn idle_slack(idle: Duration, bound: Duration) -> Duration {
-    idle / SLACK_PART + LATENESS + patience(bound)
+/// How much longer than its idle timeout a session lives after the last visit that the store was told of, in a cluster.
+pub(super) fn idle_slack(idle: Duration) -> Duration {
+    idle / SLACK_PART + LATENESS
 }
 
 /// Whether a visit is told in a round that goes from one instant to another: if a tenth of the idle timeout ended
@@ -89,10 +91,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_slack_covers_all_that_delays_the_word_of_a_visit(idle in any_idle(), bound in any_bound()) {
-            let delays = hint(idle) / TOLD_PART + flush_every(idle) + QUANTUM + patience(bound);
-            let slack = idle_slack(idle, bound);
+            let delays = hint(idle) / TOLD_PART + flush_every(idle) + QUANTUM + log_wait(bound);
+            let slack = idle_slack(idle);
             // What is left is for the round itself.
-            prop_assert!(delays + Duration::from_millis(900) <= slack, "{:?} {:?}", delays, slack);
+            prop_assert!(delays + Duration::from_millis(600) <= slack, "{:?} {:?}", delays, slack);
         }
 
         /// A session that is visited at one node, never with more than its idle timeout between two visits, is judged
@@ -131,12 +133,12 @@ mod tests {
                     if told == seen {
                         from += (next.saturating_sub(from) / pause).saturating_sub(3) * pause;
                     }
-                    let begins = round.1.max(from + pause) + late(ms(patience(bound)));
-                    round = (begins, begins + late(900));
+                    let begins = round.1.max(from + pause) + late(ms(log_wait(bound)));
+                    round = (begins, begins + late(600));
                 }
                 // Judged by another node just when it is visited there.
                 let age = Duration::from_millis(next - told);
-                prop_assert!(age <= idle + idle_slack(idle, bound), "{:?} {:?} of {:?}", age, idle, gap);
+                prop_assert!(age <= idle + idle_slack(idle), "{:?} {:?} of {:?}", age, idle, gap);
                 visit = next;
                 if visit - seen >= ms(QUANTUM) {
                     seen = visit;

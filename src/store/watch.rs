@@ -11,7 +11,7 @@ use super::l2::{BATCH, Event, Log, Mark, Position, Pulse, Unavailable};
 use super::marks::MARK_KEPT;
 use super::tiers::{Store, StoreError};
 use super::tombstone::Reason;
-use super::visits::{is_due, patience};
+use super::visits::{is_due, log_wait};
 use crate::clock::{Instant, Timestamp, uptime};
 use std::time::Duration;
 
@@ -55,9 +55,10 @@ pub enum Report {
     OtherLog,
 }
 
+/// How long a watcher that says nothing any more is waited for: uptime, ms.
+const TERM: u64 = 600;
+
 impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
-    /// How long a watcher that says nothing any more is waited for.
-    const TERM: u64 = 600;
     /// How long a stand-by sleeps.
     const STAND_BY: Duration = Duration::from_millis(100);
     /// Buckets of the index that are looked at together.
@@ -81,7 +82,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
     pub fn step(&mut self, report: &dyn Fn(Report)) -> Duration {
         let link = self.table.link();
         let now = uptime();
-        if link.store() != self.cluster.id || !link.lead(self.me, now, now + Self::TERM) {
+        if link.store() != self.cluster.id || !link.lead(self.me, now, now + TERM) {
             (self.log, self.flush) = (None, None);
             return Self::STAND_BY;
         }
@@ -136,7 +137,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         }
         // There is time to wait for news while the lease holds and nothing else is to be done.
         let idle = start < link.lease() && link.reassert().is_none() && !self.more;
-        let mut wait = if idle { patience(self.cluster.bound) } else { Duration::from_millis(1) };
+        let mut wait = if idle { log_wait(self.cluster.bound) } else { Duration::from_millis(1) };
         loop {
             let ([major, minor], identity) = link.position();
             let entries = log.read(Position { major, minor }, wait)?;
@@ -152,7 +153,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
             wait = Duration::from_millis(1);
             // A long log takes its time, in which nobody else need begin to read it.
-            if !link.lead(self.me, uptime(), uptime() + Self::TERM) {
+            if !link.lead(self.me, uptime(), uptime() + TERM) {
                 return Err(Unavailable("another process of this host reads the log by now".into()).into());
             }
         }
@@ -279,4 +280,18 @@ fn apply<L: WriteLock>(table: &Table<'_, L>, event: &Event, now: Timestamp) -> R
         Event::Unknown => table.invalidate()?,
     }
     Ok(())
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_that_waits_for_news_says_so_before_another_takes_its_place() {
+        for bound in [100, 500, 1500, 3000, 60_000] {
+            let wait = log_wait(Duration::from_millis(bound));
+            assert!(!wait.is_zero() && wait * 2 <= Duration::from_millis(TERM), "{bound}: {wait:?}");
+        }
+    }
 }
