@@ -128,7 +128,7 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
                 continue;
             };
             taken += 1;
-            let secret = secret.place(self.realm(), user, number, found.facts.created).secret;
+            let secret = secret.place(self.realm(), user, number, found.metadata.created).secret;
             let Some(login) =
                 secret.open(&[], &mut sealed).ok().and_then(|bytes| postcard::from_bytes(bytes).ok())
             else {
@@ -145,11 +145,11 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         let key = Key::new(login.session);
         let last_seen = match self.store().load(&key, now, &mut Vec::new(), self.budget())? {
             Loaded::Found(found)
-                if now.since(found.facts.last_seen) > found.facts.idle + found.idle_slack =>
+                if now.since(found.metadata.last_seen) > found.metadata.idle + found.idle_slack =>
             {
                 return Ok(None);
             }
-            Loaded::Found(found) => Some(found.facts.last_seen),
+            Loaded::Found(found) => Some(found.metadata.last_seen),
             // Another has taken its place, under an id that is not known here.
             Loaded::Absent(Some(Reason::Superseded)) => None,
             Loaded::Absent(_) => return Ok(None),

@@ -35,8 +35,8 @@ impl Policy {
     /// # Errors
     /// [`Reason::Idle`] when its last visit is too long ago.
     pub fn judge(found: &Fetched, now: Timestamp) -> Result<(), Reason> {
-        let idle = now.since(found.facts.last_seen);
-        if idle > found.facts.idle + found.idle_slack { Err(Reason::Idle) } else { Ok(()) }
+        let idle = now.since(found.metadata.last_seen);
+        if idle > found.metadata.idle + found.idle_slack { Err(Reason::Idle) } else { Ok(()) }
     }
 }
 

@@ -62,23 +62,23 @@ impl Secret {
     /// Bytes that a seal adds to a payload.
     pub const SEAL_LEN: usize = 16;
 
-    /// Seals `payload` in place; it grows by [`Secret::SEAL_LEN`] bytes. `facts` are bound to the seal:
+    /// Seals `payload` in place; it grows by [`Secret::SEAL_LEN`] bytes. `associated` data are bound to the seal:
     /// [`Secret::open`] succeeds only with the same ones.
     ///
     /// # Errors
     /// When the payload is larger than the cipher takes (256 GiB).
-    pub fn seal(&self, facts: &[u8], payload: &mut Vec<u8>) -> Result<(), SealError> {
+    pub fn seal(&self, associated: &[u8], payload: &mut Vec<u8>) -> Result<(), SealError> {
         self.cipher()?
-            .seal_in_place_append_tag(Self::nonce(), Aad::from(facts), payload)
+            .seal_in_place_append_tag(Self::nonce(), Aad::from(associated), payload)
             .map_err(|_| SealError)
     }
 
     /// Opens what [`Secret::seal`] sealed, in place, and returns the payload.
     ///
     /// # Errors
-    /// When it was sealed for another id, realm or facts, or was changed since.
-    pub fn open<'a>(&self, facts: &[u8], sealed: &'a mut [u8]) -> Result<&'a [u8], SealError> {
-        let payload = self.cipher()?.open_in_place(Self::nonce(), Aad::from(facts), sealed);
+    /// When it was sealed for another id, realm or associated data, or was changed since.
+    pub fn open<'a>(&self, associated: &[u8], sealed: &'a mut [u8]) -> Result<&'a [u8], SealError> {
+        let payload = self.cipher()?.open_in_place(Self::nonce(), Aad::from(associated), sealed);
         payload.map(|payload| &*payload).map_err(|_| SealError)
     }
 
@@ -93,7 +93,7 @@ impl Secret {
     }
 }
 
-/// A payload could not be sealed, or a sealed one does not belong to this id, realm and facts.
+/// A payload could not be sealed, or a sealed one does not belong to this id, realm and associated data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the seal does not fit")]
 pub struct SealError;
@@ -103,26 +103,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_payload_opens_for_its_id_realm_and_facts_only() {
+    fn a_sealed_payload_opens_for_its_id_realm_and_associated_data_only() {
         let (realm, id) = (Realm::new("www.example.com"), SessionId::random().unwrap());
         let secret = realm.derive(&id).secret;
         let mut sealed = b"alice".to_vec();
-        secret.seal(b"facts", &mut sealed).unwrap();
+        secret.seal(b"associated", &mut sealed).unwrap();
         assert_eq!(sealed.len(), 5 + Secret::SEAL_LEN);
         assert!(!sealed.windows(5).any(|w| w == b"alice"));
 
-        assert_eq!(secret.open(b"facts", &mut sealed.clone()), Ok(&b"alice"[..]));
+        assert_eq!(secret.open(b"associated", &mut sealed.clone()), Ok(&b"alice"[..]));
         assert_eq!(secret.open(b"Facts", &mut sealed.clone()), Err(SealError));
         let another = realm.derive(&SessionId::random().unwrap()).secret;
-        assert_eq!(another.open(b"facts", &mut sealed.clone()), Err(SealError));
+        assert_eq!(another.open(b"associated", &mut sealed.clone()), Err(SealError));
         let elsewhere = Realm::new("other").derive(&id).secret;
-        assert_eq!(elsewhere.open(b"facts", &mut sealed.clone()), Err(SealError));
+        assert_eq!(elsewhere.open(b"associated", &mut sealed.clone()), Err(SealError));
         for i in 0..sealed.len() {
             let mut bent = sealed.clone();
             bent[i] ^= 1;
-            assert_eq!(secret.open(b"facts", &mut bent), Err(SealError));
+            assert_eq!(secret.open(b"associated", &mut bent), Err(SealError));
         }
-        assert_eq!(secret.open(b"facts", &mut sealed[..3].to_vec()), Err(SealError));
+        assert_eq!(secret.open(b"associated", &mut sealed[..3].to_vec()), Err(SealError));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::chance;
 use crate::clock::Timestamp;
 use crate::store::key::{Key, LogId};
 use crate::store::l1::{Lookup, Slot, TableError, WriteLock};
-use crate::store::l2::Facts;
+use crate::store::l2::Metadata;
 use crate::store::record::Record;
 use crate::store::tiers::{Budget, Fetched, Loaded, Store, StoreError};
 use crate::store::tombstone::{Reason, Tombstone};
@@ -141,7 +141,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(Some(reason)));
         }
         let Fetched {
-            facts: Facts { created, deadline, born_deadline, ends_as, idle, last_seen: seen },
+            metadata: Metadata { created, deadline, born_deadline, ends_as, idle, last_seen: seen },
             slot,
             ..
         } = found;
@@ -406,8 +406,8 @@ impl Session {
     }
 }
 
-/// The plain facts beside a sealed payload that are bound to its seal, so that neither can be changed in a store. (The
-/// deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the
+/// The plain metadata beside a sealed payload that is bound to its seal, so that neither can be changed in a store.
+/// (The deadline is not among them, because it may move earlier; nor the key, because it comes from the same id as the
 /// seal.)
 fn bound(created: Timestamp, idle: Duration) -> [u8; 16] {
     let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);

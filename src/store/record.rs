@@ -1,4 +1,4 @@
-//! A stored session as the store floor sees it: a few plain facts that the table needs, and a sealed payload
+//! A stored session as the store floor sees it: a little plain metadata that the table needs, and a sealed payload
 //! that only the holder of the session id can open.
 
 use super::key::Key;

@@ -90,8 +90,8 @@ pub(crate) fn the_latest_touch_of_all_threads_stays(store: &impl Store) {
             client.touch(&[(key, at(round, number))], soon()).unwrap();
         }
     });
-    let Stored::Record(facts) = load(&*client, &key).0 else { panic!("it is gone") };
-    assert_eq!(facts.last_seen, at(39, THREADS - 1));
+    let Stored::Record(metadata) = load(&*client, &key).0 else { panic!("it is gone") };
+    assert_eq!(metadata.last_seen, at(39, THREADS - 1));
 }
 
 pub(crate) fn marks_of_all_threads_differ(store: &impl Store) {

@@ -3,7 +3,7 @@
 
 use super::dbd::probe;
 use super::probe::{Probe, ViaHttpd};
-use super::store::{events, facts, key, load, log, node, pulse, record, soon, tombstone};
+use super::store::{events, key, load, log, metadata, node, pulse, record, soon, tombstone};
 use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
 use crate::harness::eventually;
 use mod_session_cluster::clock::Timestamp;
@@ -96,7 +96,7 @@ fn works(client: &ViaHttpd) {
     let now = until_ok("a pulse", || client.log(soon())?.pulse(&node(), soon())).now;
     let new = record(key, now, b"payload");
     assert!(until_ok("a create", || client.create(&new, soon())));
-    assert_eq!(load(client, &key), (Stored::Record(facts(&new)), b"payload".into()));
+    assert_eq!(load(client, &key), (Stored::Record(metadata(&new)), b"payload".into()));
     let mark = tombstone(Reason::Logout, now);
     until_ok("an end", || client.end(&key, &mark, soon()));
     assert_eq!(load(client, &key).0, Stored::Tombstone(mark));
@@ -317,7 +317,7 @@ fn takes_large_records(database: &impl Database) {
         let new = record(key, now, &sealed);
         assert_eq!(client.create(&new, soon()), Ok(true), "{size}");
         let (stored, back) = load(&client, &key);
-        assert_eq!(stored, Stored::Record(facts(&new)));
+        assert_eq!(stored, Stored::Record(metadata(&new)));
         assert!(back == sealed, "{size}: {} came back", back.len());
     }
 }

@@ -2,7 +2,7 @@
 //! about what exactly it tells is not among these.
 
 use super::redis::{InRedis, shared};
-use super::store::{Store, events, facts, key, load, log, node, pulse, read_all, record, soon, tombstone};
+use super::store::{Store, events, key, load, log, metadata, node, pulse, read_all, record, soon, tombstone};
 use crate::harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{Backend, Draining, Event, MemoryBackend, Position, Stored};
@@ -90,8 +90,8 @@ fn a_session_of_the_old_store_is_found_and_new_ones_go_to_the_new() {
     behind.create(&first, soon()).unwrap();
     ahead.create(&second, soon()).unwrap();
     for node in [&ahead, &behind] {
-        assert_eq!(load(node, &before), (Stored::Record(facts(&first)), b"old".into()));
-        assert_eq!(load(node, &after), (Stored::Record(facts(&second)), b"new".into()));
+        assert_eq!(load(node, &before), (Stored::Record(metadata(&first)), b"old".into()));
+        assert_eq!(load(node, &after), (Stored::Record(metadata(&second)), b"new".into()));
     }
     assert_eq!(load(&new, &before).0, Stored::Nothing);
     assert_eq!(load(&old, &after).0, Stored::Nothing);
@@ -114,8 +114,8 @@ fn whoever_ends_or_retires_a_session_ends_it_for_both_kinds_of_nodes() {
         node(ended_ahead).retire(&retired, deadline, Reason::Superseded, soon()).unwrap();
         for (reader, (log, at)) in [&ahead, &behind].into_iter().zip(logs.iter_mut().zip(at)) {
             assert_eq!(load(reader, &ended).0, Stored::Tombstone(mark));
-            let Stored::Record(facts) = load(reader, &retired).0 else { panic!("it is gone") };
-            assert_eq!(facts.deadline, deadline);
+            let Stored::Record(metadata) = load(reader, &retired).0 else { panic!("it is gone") };
+            assert_eq!(metadata.deadline, deadline);
             let told = events(&mut **log, at);
             assert!(told.contains(&Event::Ended { key: ended, tombstone: mark }), "{told:?}");
             let reason = Reason::Superseded;
@@ -169,7 +169,7 @@ fn without_the_old_store_what_is_in_the_new_one_is_known_and_nothing_else_is_tak
     let new_one = record(here, now, b"new");
     ahead.create(&new_one, soon()).unwrap();
     old.set_reachable(false);
-    assert_eq!(load(&ahead, &here).0, Stored::Record(facts(&new_one)));
+    assert_eq!(load(&ahead, &here).0, Stored::Record(metadata(&new_one)));
     assert!(ahead.load(&key(), &mut Vec::new(), soon()).is_err());
     assert!(matches!(ahead.end(&here, &tombstone(Reason::Logout, now), soon()), Ok(Stored::Record(_))));
     assert!(ahead.end(&key(), &tombstone(Reason::Logout, now), soon()).is_err());

@@ -6,7 +6,7 @@ mod processes;
 mod purge;
 
 use super::files::{InFiles, backend};
-use super::store::{Store, events, facts, key, load, log, node, pulse, record, soon, tombstone};
+use super::store::{Store, events, key, load, log, metadata, node, pulse, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::files::FilesBackend;
@@ -127,7 +127,7 @@ fn a_create_whose_writer_died_is_as_if_it_had_not_begun_or_as_if_it_had_answered
     // And with all done but the answer, which a second try gets.
     assert_eq!(client.create(&new, soon()), Ok(true));
     assert_eq!(client.create(&record(key, now, b"another"), soon()), Ok(false));
-    assert_eq!(load(&client, &key), (Stored::Record(facts(&new)), b"payload".into()));
+    assert_eq!(load(&client, &key), (Stored::Record(metadata(&new)), b"payload".into()));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_retirement_whose_writer_died_before_the_log_is_told_of_by_the_second_try() 
     let (deadline, reason) = (now.after(Duration::from_secs(30)), Reason::Superseded);
     let name = format!("ends-{}-{}", deadline.as_millis(), reason.code());
     put(&session(store.root.path(), &key).join(name), b"");
-    let mut expected = facts(&new);
+    let mut expected = metadata(&new);
     (expected.deadline, expected.ends_as) = (deadline, reason);
     assert_eq!(load(&client, &key).0, Stored::Record(expected));
     assert_eq!(all_events(&client), []);
@@ -448,7 +448,7 @@ fn visits_for_which_there_is_no_time_put_nobody_off_and_are_told_in_the_end() {
     }
     assert!(given_up > 0, "it was told at once");
     for (key, at) in &seen {
-        let Stored::Record(facts) = load(&client, key).0 else { panic!("it is gone") };
-        assert_eq!(facts.last_seen, *at);
+        let Stored::Record(metadata) = load(&client, key).0 else { panic!("it is gone") };
+        assert_eq!(metadata.last_seen, *at);
     }
 }

@@ -1,6 +1,6 @@
 //! The laws about records, tombstones and marks, and the list of all laws.
 
-use super::store::{Store, facts, key, load, pulse, record, soon, tombstone};
+use super::store::{Store, key, load, metadata, pulse, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::Stored;
 use mod_session_cluster::store::tombstone::Reason;
@@ -61,7 +61,7 @@ pub(crate) fn what_is_created_is_loaded(store: &impl Store) {
         let key = key();
         let new = record(key, now, &payload);
         assert_eq!(client.create(&new, soon()), Ok(true));
-        assert_eq!(load(&*other, &key), (Stored::Record(facts(&new)), payload));
+        assert_eq!(load(&*other, &key), (Stored::Record(metadata(&new)), payload));
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn of_two_creates_of_a_key_the_first_wins(store: &impl Store) {
     let first = record(key, now, b"first");
     assert_eq!(client.create(&first, soon()), Ok(true));
     assert_eq!(client.create(&record(key, now, b"second"), soon()), Ok(false));
-    assert_eq!(load(&*client, &key), (Stored::Record(facts(&first)), b"first".into()));
+    assert_eq!(load(&*client, &key), (Stored::Record(metadata(&first)), b"first".into()));
 }
 
 pub(crate) fn no_create_wins_over_a_tombstone(store: &impl Store) {
@@ -93,7 +93,7 @@ pub(crate) fn retire_moves_a_deadline_earlier_and_never_later(store: &impl Store
     let new = record(key, now, b"payload");
     client.create(&new, soon()).unwrap();
     client.touch(&[(key, now.after(Duration::from_secs(9)))], soon()).unwrap();
-    let mut expected = facts(&new);
+    let mut expected = metadata(&new);
     expected.last_seen = now.after(Duration::from_secs(9));
     // Bytes above 127 in each place, and both orders of two neighbours.
     for (seconds, reason, counts) in [
@@ -131,7 +131,7 @@ pub(crate) fn the_first_tombstone_stays(store: &impl Store) {
     let new = record(key, now, b"payload");
     client.create(&new, soon()).unwrap();
     let first = tombstone(Reason::Logout, now);
-    assert_eq!(client.end(&key, &first, soon()), Ok(Stored::Record(facts(&new))));
+    assert_eq!(client.end(&key, &first, soon()), Ok(Stored::Record(metadata(&new))));
     let second = tombstone(Reason::Admin, now.after(Duration::from_secs(1)));
     assert_eq!(client.end(&key, &second, soon()), Ok(Stored::Tombstone(first)));
     assert_eq!(load(&*client, &key), (Stored::Tombstone(first), Vec::new()));
@@ -167,8 +167,8 @@ pub(crate) fn touch_moves_last_seen_later_and_never_earlier(store: &impl Store) 
     client.touch(&[(keys[0], at(100)), (keys[1], at(200)), (keys[2], Timestamp::default())], soon()).unwrap();
     for (key, seen) in keys.iter().zip([at(200), at(200), now]) {
         let (stored, sealed) = load(&*client, key);
-        let Stored::Record(facts) = stored else { panic!("{stored:?}") };
-        assert_eq!((facts.last_seen, facts.deadline, &sealed[..]), (seen, at(3600), &b"payload"[..]));
+        let Stored::Record(metadata) = stored else { panic!("{stored:?}") };
+        assert_eq!((metadata.last_seen, metadata.deadline, &sealed[..]), (seen, at(3600), &b"payload"[..]));
     }
 }
 

@@ -4,7 +4,7 @@
 mod takeover;
 
 use super::redis::backend;
-use super::store::{facts, key, load, node, pulse, record, soon, tombstone};
+use super::store::{key, load, metadata, node, pulse, record, soon, tombstone};
 use crate::harness::eventually;
 use crate::harness::faults::Faults;
 use crate::harness::redis::Redis;
@@ -189,7 +189,7 @@ fn calls_succeed_soon_after_each_fault_is_over() {
         assert_unavailable(name, |within| told(client.load(&key, &mut Vec::new(), within)), TIME + SLACK);
         fault.pass();
         let (stored, took) = until_ok(name, RECOVERY, |within| client.load(&key, &mut Vec::new(), within));
-        assert_eq!(stored, Stored::Record(facts(&new)), "{name}");
+        assert_eq!(stored, Stored::Record(metadata(&new)), "{name}");
         println!("after {name}: {took:?}");
     }
 }
@@ -463,7 +463,7 @@ fn a_connection_that_fails_in_mid_answer_tells_nothing_and_the_next_is_good() {
         drop(client);
         // Whatever the first was: a new client has a second connection.
         let client = backend(&[&odd.url()]);
-        assert_eq!(load(&client, &key), (Stored::Record(facts(&new)), payload.to_vec()), "{name}");
+        assert_eq!(load(&client, &key), (Stored::Record(metadata(&new)), payload.to_vec()), "{name}");
     }
 }
 
@@ -532,7 +532,7 @@ fn what_a_replica_refuses_is_not_done() {
         let why = outcome.expect_err("it is done").0;
         assert!(why.contains("READONLY") || why.contains("a moment ago"), "{why}");
     }
-    assert_eq!(load(&writer, &key).0, Stored::Record(facts(&new)));
+    assert_eq!(load(&writer, &key).0, Stored::Record(metadata(&new)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::probe::{InProbe, Probe};
 use super::redis::shared;
-use super::store::{facts, key, load, pulse, record, soon, tombstone};
+use super::store::{key, load, metadata, pulse, record, soon, tombstone};
 use crate::harness::Site;
 use crate::harness::memcached::Memcached;
 use crate::harness::redis::Redis;
@@ -42,7 +42,7 @@ mod in_memcached {
         let mut new = record(key(), pulse(&*client).now, b"payload");
         new.deadline = new.created.after(Duration::from_secs(400 * 86_400));
         assert_eq!(client.create(&new, soon()), Ok(true));
-        assert_eq!(load(&*client, &new.key).0, Stored::Record(facts(&new)));
+        assert_eq!(load(&*client, &new.key).0, Stored::Record(metadata(&new)));
     }
 
     #[test]
@@ -124,7 +124,7 @@ fn too_large(client: &dyn Backend, size: usize) {
     assert!(refused.as_ref().is_err_and(|e| e.0.contains("no room for an entry")), "{refused:?}");
     let small = record(key(), now, &[7; 700]);
     assert_eq!(client.create(&small, soon()), Ok(true));
-    assert_eq!(load(client, &small.key), (Stored::Record(facts(&small)), vec![7; 700]));
+    assert_eq!(load(client, &small.key), (Stored::Record(metadata(&small)), vec![7; 700]));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn no_session_comes_back_from_a_cache_that_is_too_small() {
         }
         for key in ended.iter().rev().step_by(1 + round) {
             match load(&one, key).0 {
-                Stored::Record(facts) => panic!("it is back: {facts:?}"),
+                Stored::Record(metadata) => panic!("it is back: {metadata:?}"),
                 Stored::Nothing => forgotten += 1,
                 Stored::Tombstone(_) => {}
             }

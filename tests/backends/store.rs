@@ -3,7 +3,7 @@
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
 pub(crate) use mod_session_cluster::store::l2::BATCH;
-use mod_session_cluster::store::l2::{Backend, Event, Facts, Log, NodeReport, Position, Pulse, Stored};
+use mod_session_cluster::store::l2::{Backend, Event, Log, Metadata, NodeReport, Position, Pulse, Stored};
 use mod_session_cluster::store::record::Record;
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ pub(crate) fn record(key: Key, now: Timestamp, sealed: &[u8]) -> Record<'_> {
 }
 
 /// What is to be told of a record that was just stored.
-pub(crate) fn facts(record: &Record<'_>) -> Facts {
-    Facts {
+pub(crate) fn metadata(record: &Record<'_>) -> Metadata {
+    Metadata {
         created: record.created,
         born_deadline: record.deadline,
         deadline: record.deadline,

@@ -8,7 +8,7 @@ use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l1::{
     Found, Geometry, LockError, Lookup, ProcessLock, Table, TableError, WriteLock,
 };
-use mod_session_cluster::store::l2::{Backend, Facts, Log, Stored, Unavailable};
+use mod_session_cluster::store::l2::{Backend, Log, Metadata, Stored, Unavailable};
 use mod_session_cluster::store::record::Record;
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::sync::atomic::AtomicU64;
@@ -90,7 +90,7 @@ impl One {
     fn stored(&self, key: &Key, lookup: Lookup) -> Result<Stored, Unavailable> {
         match lookup {
             Lookup::Found(Found { created, born_deadline, deadline, ends_as, idle, last_seen, .. }) => {
-                Ok(Stored::Record(Facts { created, born_deadline, deadline, ends_as, idle, last_seen }))
+                Ok(Stored::Record(Metadata { created, born_deadline, deadline, ends_as, idle, last_seen }))
             }
             Lookup::Absent(None) => Ok(Stored::Nothing),
             Lookup::Absent(Some(_)) => {

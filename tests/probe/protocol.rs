@@ -4,7 +4,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
-use mod_session_cluster::store::l2::{Facts, Mark, NodeReport, NodeWord, Position, Pulse, Stored, wire};
+use mod_session_cluster::store::l2::{Mark, Metadata, NodeReport, NodeWord, Position, Pulse, Stored, wire};
 use mod_session_cluster::store::record::Record;
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use serde::de::DeserializeOwned;
@@ -178,13 +178,13 @@ pub(crate) fn node((name, fingerprint, version, at): (String, String, String, u6
 impl From<Stored> for PlainStored {
     fn from(stored: Stored) -> Self {
         match stored {
-            Stored::Record(facts) => PlainStored::Record {
-                created: facts.created.as_millis(),
-                born: facts.born_deadline.as_millis(),
-                deadline: facts.deadline.as_millis(),
-                ends_as: facts.ends_as.code(),
-                idle: facts.idle,
-                last_seen: facts.last_seen.as_millis(),
+            Stored::Record(metadata) => PlainStored::Record {
+                created: metadata.created.as_millis(),
+                born: metadata.born_deadline.as_millis(),
+                deadline: metadata.deadline.as_millis(),
+                ends_as: metadata.ends_as.code(),
+                idle: metadata.idle,
+                last_seen: metadata.last_seen.as_millis(),
             },
             Stored::Tombstone(tombstone) => PlainStored::Tombstone(wire::tombstone(&tombstone)),
             Stored::Nothing => PlainStored::Nothing,
@@ -196,7 +196,7 @@ impl From<PlainStored> for Stored {
     fn from(stored: PlainStored) -> Self {
         match stored {
             PlainStored::Record { created, born, deadline, ends_as, idle, last_seen } => {
-                Stored::Record(Facts {
+                Stored::Record(Metadata {
                     created: time(created),
                     born_deadline: time(born),
                     deadline: time(deadline),

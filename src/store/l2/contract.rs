@@ -133,7 +133,7 @@ pub const WORD_AFTER: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// A record, perhaps past its deadline: that is for the caller to judge.
-    Record(Facts),
+    Record(Metadata),
     /// A tombstone.
     Tombstone(Tombstone),
     /// Nothing.
@@ -142,7 +142,7 @@ pub enum Stored {
 
 /// What a store says of a record, beside its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct Metadata {
     /// When the session began.
     pub created: Timestamp,
     /// When it was to end at the latest when it was stored.

@@ -4,7 +4,7 @@
 use crate::clock::{Instant, Timestamp, wait_for};
 use crate::store::key::Key;
 use crate::store::l2::contract::{
-    BATCH, Backend, Event, Facts, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
+    BATCH, Backend, Event, Log, Mark, Metadata, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
@@ -123,7 +123,7 @@ impl Backend for MemoryBackend {
             if state.stored(&record.key) != Stored::Nothing {
                 return false;
             }
-            let facts = Facts {
+            let metadata = Metadata {
                 created: record.created,
                 born_deadline: record.deadline,
                 deadline: record.deadline,
@@ -131,7 +131,7 @@ impl Backend for MemoryBackend {
                 idle: record.idle,
                 last_seen: record.last_seen,
             };
-            state.records.insert(record.key, (Stored::Record(facts), record.sealed.to_vec()));
+            state.records.insert(record.key, (Stored::Record(metadata), record.sealed.to_vec()));
             true
         })
     }
@@ -155,10 +155,10 @@ impl Backend for MemoryBackend {
         _within: Instant,
     ) -> Result<Stored, Unavailable> {
         self.ask(|state| {
-            if let Some((Stored::Record(facts), _)) = state.records.get_mut(key)
-                && deadline < facts.deadline
+            if let Some((Stored::Record(metadata), _)) = state.records.get_mut(key)
+                && deadline < metadata.deadline
             {
-                (facts.deadline, facts.ends_as) = (deadline, reason);
+                (metadata.deadline, metadata.ends_as) = (deadline, reason);
                 state.write(Event::Retired { key: *key, deadline, reason });
             }
             state.stored(key)
@@ -179,8 +179,8 @@ impl Backend for MemoryBackend {
     fn touch(&self, seen: &[(Key, Timestamp)], _within: Instant) -> Result<(), Unavailable> {
         self.ask(|state| {
             for (key, at) in seen {
-                if let Some((Stored::Record(facts), _)) = state.records.get_mut(key) {
-                    facts.last_seen = facts.last_seen.max(*at);
+                if let Some((Stored::Record(metadata), _)) = state.records.get_mut(key) {
+                    metadata.last_seen = metadata.last_seen.max(*at);
                 }
             }
         })
@@ -278,7 +278,7 @@ impl Log for MemoryLog {
             let now = state.now;
             state.marks.retain(|_, mark| mark.until > now);
             state.records.retain(|_, (stored, _)| match stored {
-                Stored::Record(facts) => facts.deadline > now,
+                Stored::Record(metadata) => metadata.deadline > now,
                 Stored::Tombstone(tombstone) => tombstone.until > now,
                 Stored::Nothing => false,
             });

@@ -28,7 +28,7 @@ pub mod wire;
 pub mod workers;
 
 pub use contract::{
-    BATCH, Backend, Event, Facts, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
+    BATCH, Backend, Event, Log, Mark, Metadata, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
     WORD_AFTER,
 };
 pub use draining::Draining;

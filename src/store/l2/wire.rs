@@ -12,7 +12,7 @@
 
 use crate::clock::Timestamp;
 use crate::store::key::Key;
-use crate::store::l2::contract::{Event, Facts, Mark, Stored};
+use crate::store::l2::contract::{Event, Mark, Metadata, Stored};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use std::time::Duration;
@@ -50,12 +50,13 @@ pub fn record(record: &Record<'_>) -> Vec<u8> {
 
 /// A record that was stored before, as it stands now.
 #[must_use]
-pub fn stored_record(facts: &Facts, payload: &[u8]) -> Vec<u8> {
+pub fn stored_record(metadata: &Metadata, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(44 + payload.len());
-    bytes.extend([VERSION, RECORD, facts.ends_as.code(), 0]);
-    let idle = u64::try_from(facts.idle.as_millis()).unwrap_or(u64::MAX);
+    bytes.extend([VERSION, RECORD, metadata.ends_as.code(), 0]);
+    let idle = u64::try_from(metadata.idle.as_millis()).unwrap_or(u64::MAX);
     let [created, born, deadline, seen] =
-        [facts.created, facts.born_deadline, facts.deadline, facts.last_seen].map(Timestamp::as_millis);
+        [metadata.created, metadata.born_deadline, metadata.deadline, metadata.last_seen]
+            .map(Timestamp::as_millis);
     for field in [created, born, deadline, idle, seen] {
         bytes.extend(field.to_be_bytes());
     }
@@ -81,7 +82,7 @@ pub fn read(bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Stored, Unreadable> {
     match fields.bytes()? {
         [VERSION, RECORD] => {
             let [reason, _] = fields.bytes()?;
-            let facts = Facts {
+            let metadata = Metadata {
                 ends_as: Reason::from_code(reason).ok_or(Unreadable)?,
                 created: fields.timestamp()?,
                 born_deadline: fields.timestamp()?,
@@ -90,7 +91,7 @@ pub fn read(bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Stored, Unreadable> {
                 last_seen: fields.timestamp()?,
             };
             sealed.extend_from_slice(fields.0);
-            Ok(Stored::Record(facts))
+            Ok(Stored::Record(metadata))
         }
         [VERSION, TOMBSTONE] => Ok(Stored::Tombstone(fields.tombstone()?)),
         _ => Err(Unreadable),
@@ -248,8 +249,8 @@ mod tests {
             let idle = Duration::from_secs(1);
             let new = Record { key, created: AT, deadline: at, last_seen: at, idle, sealed: &payload };
             let (bytes, mut sealed) = (record(&new), Vec::new());
-            let Ok(Stored::Record(facts)) = read(&bytes, &mut sealed) else { panic!("not a record") };
-            prop_assert_eq!(stored_record(&facts, &sealed), bytes);
+            let Ok(Stored::Record(metadata)) = read(&bytes, &mut sealed) else { panic!("not a record") };
+            prop_assert_eq!(stored_record(&metadata, &sealed), bytes);
         }
 
         #[test]

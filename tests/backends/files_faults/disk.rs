@@ -61,10 +61,10 @@ fn on_a_full_disk_nothing_is_half_done_and_what_is_there_is_served() {
         let said = client.create(&record(refused, now, &[7; 9000]), soon()).unwrap_err();
         assert!(said.0.contains("No space left on device"), "{said}");
         // At once, without a pause after the failure.
-        assert_eq!(load(&client, &there), (Stored::Record(facts(&new)), b"payload".into()));
+        assert_eq!(load(&client, &there), (Stored::Record(metadata(&new)), b"payload".into()));
         let said = client.end(&there, &tombstone(Reason::Logout, now), soon()).unwrap_err();
         assert!(said.0.contains("No space left on device"), "{said}");
-        assert_eq!(load(&client, &there).0, Stored::Record(facts(&new)));
+        assert_eq!(load(&client, &there).0, Stored::Record(metadata(&new)));
         assert_eq!(load(&client, &refused).0, Stored::Nothing);
     }
     assert_eq!(log.read(Position::default(), Duration::ZERO).unwrap(), []);
@@ -76,7 +76,7 @@ fn on_a_full_disk_nothing_is_half_done_and_what_is_there_is_served() {
     fs::remove_file(ballast).unwrap();
     assert_eq!(client.create(&record(refused, now, &[7; 9000]), soon()), Ok(true));
     let mark = tombstone(Reason::Logout, now);
-    assert_eq!(client.end(&there, &mark, soon()), Ok(Stored::Record(facts(&new))));
+    assert_eq!(client.end(&there, &mark, soon()), Ok(Stored::Record(metadata(&new))));
     assert_eq!(all_events(&client), [Event::Ended { key: there, tombstone: mark }]);
 }
 
@@ -131,12 +131,12 @@ fn what_cannot_be_written_to_is_unavailable_and_never_absent() {
         let said = client.end(&there, &mark, soon()).unwrap_err();
         assert!(said.0.contains("Read-only file system"), "{said}");
     }
-    assert!(answers(&there).is_ok_and(|stored| stored == Stored::Record(facts(&new))));
+    assert!(answers(&there).is_ok_and(|stored| stored == Stored::Record(metadata(&new))));
     assert!(answers(&over).is_ok_and(|stored| stored == Stored::Tombstone(mark)), "the clock is known yet");
     // When it is not, what would need it cannot be told.
     let later = backend(disk.root.path(), "on");
     assert!(later.load(&over, &mut Vec::new(), soon()).is_err());
     disk.remount("rw");
     client.revive();
-    assert_eq!(client.end(&there, &mark, soon()), Ok(Stored::Record(facts(&new))));
+    assert_eq!(client.end(&there, &mark, soon()), Ok(Stored::Record(metadata(&new))));
 }

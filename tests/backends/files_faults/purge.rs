@@ -73,8 +73,8 @@ fn what_is_over_goes_and_nothing_else() {
     assert!(root.join("sessions/README").exists() && root.join("sessions/fff/not-a-key").exists());
     assert!(session(root, &over).parent().unwrap().join("0-foreign").exists());
     assert_eq!(load(&client, &ended).0, Stored::Tombstone(tombstone(Reason::Logout, now)));
-    let Stored::Record(facts) = load(&client, &lately).0 else { panic!("it is gone") };
-    assert_eq!(facts.last_seen, now.after(HOUR));
+    let Stored::Record(metadata) = load(&client, &lately).0 else { panic!("it is gone") };
+    assert_eq!(metadata.last_seen, now.after(HOUR));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Another server takes over: where sentinels or a cluster name one, it is found, and what was acknowledged is there.
 
 use super::super::redis::{backend, hosts};
-use super::super::store::{facts, key, load, node, pulse, record, soon, tombstone};
+use super::super::store::{key, load, metadata, node, pulse, record, soon, tombstone};
 use super::{RECOVERY, SLACK, TIME, assert_unavailable, fill_pool, in_time, told, until_ok};
 use crate::harness::eventually;
 use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
@@ -66,7 +66,7 @@ fn calls_go_to_the_new_master_soon_after_the_old_one_was_killed() {
     servers.node(old).stop_hard();
     let load = |within| reader.load(&new.key, &mut Vec::new(), within);
     let (stored, read) = until_ok("the new master", TAKEOVER, load);
-    assert_eq!(stored, Stored::Record(facts(&new)));
+    assert_eq!(stored, Stored::Record(metadata(&new)));
     let mark = tombstone(Reason::Logout, now);
     let (_, written) = until_ok("writing", TAKEOVER, |within| reader.end(&new.key, &mark, within));
     let (_, heard) = until_ok("the log", TAKEOVER, |within| {
@@ -227,7 +227,7 @@ fn in_a_cluster_the_replica_of_a_killed_master_is_found() {
     servers.node(killed).stop_hard();
     let load = |within| client.load(&new.key, &mut Vec::new(), within);
     let (stored, read) = until_ok("the replica", TAKEOVER, load);
-    assert_eq!(stored, Stored::Record(facts(&new)));
+    assert_eq!(stored, Stored::Record(metadata(&new)));
     let mark = tombstone(Reason::Logout, now);
     let (_, written) = until_ok("writing", TAKEOVER, |within| client.end(&new.key, &mark, within));
     println!("cluster, killed: read after {read:?}, then written after {written:?}");
@@ -291,12 +291,12 @@ fn in_a_cluster_a_slot_that_moves_is_followed_while_it_does_and_afterwards() {
     assert_eq!(load(&client, &moved.key).1, b"moved", "not moved yet");
     slot.take_along(&name_of(&moved.key));
     // From here on the old server says ASK.
-    assert_eq!(load(&client, &moved.key), (Stored::Record(facts(&moved)), b"moved".into()));
+    assert_eq!(load(&client, &moved.key), (Stored::Record(metadata(&moved)), b"moved".into()));
     let seen = now.after(Duration::from_secs(9));
     client.touch(&[(still.key, seen), (moved.key, seen)], soon()).unwrap();
     let deadline = now.after(Duration::from_secs(1000));
     client.retire(&moved.key, deadline, Reason::Superseded, soon()).unwrap();
-    let mut expected = facts(&moved);
+    let mut expected = metadata(&moved);
     (expected.last_seen, expected.deadline, expected.ends_as) = (seen, deadline, Reason::Superseded);
     assert_eq!(load(&client, &moved.key), (Stored::Record(expected), b"moved".into()));
     slot.end();

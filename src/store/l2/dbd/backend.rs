@@ -71,8 +71,8 @@ impl Client<'_> {
         let Err(refused) = self.execute(&self.sql.create(record)) else { return Ok(true) };
         // Whether that was because of the key, the key tells.
         match self.load(&record.key)? {
-            (Stored::Record(facts), sealed) => Ok(sealed == record.sealed
-                && (facts.created, facts.born_deadline) == (record.created, record.deadline)),
+            (Stored::Record(metadata), sealed) => Ok(sealed == record.sealed
+                && (metadata.created, metadata.born_deadline) == (record.created, record.deadline)),
             (Stored::Tombstone(_), _) => Ok(false),
             (Stored::Nothing, _) => match self.execute(&self.sql.bury(&record.key))? {
                 0 => Err(refused),
@@ -107,11 +107,11 @@ impl Backend for DbdBackend {
         let key = *key;
         self.shared.run(Access::Writes, within, move |client| {
             client.write(&client.sql.next_position(), |client| match client.find(&key)?.0 {
-                Stored::Record(mut facts) if deadline < facts.deadline => {
+                Stored::Record(mut metadata) if deadline < metadata.deadline => {
                     client.execute(&client.sql.retire(&key, deadline, reason))?;
                     client.tell(&Event::Retired { key, deadline, reason })?;
-                    (facts.deadline, facts.ends_as) = (deadline, reason);
-                    Ok((true, Stored::Record(facts)))
+                    (metadata.deadline, metadata.ends_as) = (deadline, reason);
+                    Ok((true, Stored::Record(metadata)))
                 }
                 stored => Ok((false, stored)),
             })

@@ -4,7 +4,7 @@
 use super::error::DbdError;
 use crate::clock::Timestamp;
 use crate::store::key::Key;
-use crate::store::l2::contract::{Facts, Stored};
+use crate::store::l2::contract::{Metadata, Stored};
 use crate::store::record::Record;
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::{BASE64, HEXLOWER};
@@ -273,7 +273,7 @@ impl Row<'_> {
         let code = u8::try_from(self.number(2)?).map_err(|_| DbdError::Unreadable)?;
         let reason = Reason::from_code(code).ok_or(DbdError::Unreadable)?;
         match kind {
-            "R" => Ok(Stored::Record(Facts {
+            "R" => Ok(Stored::Record(Metadata {
                 ends_as: reason,
                 created: self.time(3)?,
                 born_deadline: self.time(4)?,

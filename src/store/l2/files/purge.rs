@@ -116,8 +116,8 @@ impl Shared {
         } else if listing.unknown {
             false
         } else if listing.record {
-            match head("record")?.map(|(bytes, _)| listing.facts(&bytes, &mut sealed)) {
-                Some(Ok(facts)) => facts.deadline.after(AFTERLIFE) <= now,
+            match head("record")?.map(|(bytes, _)| listing.metadata(&bytes, &mut sealed)) {
+                Some(Ok(metadata)) => metadata.deadline.after(AFTERLIFE) <= now,
                 _ => false,
             }
         } else {

@@ -14,7 +14,7 @@ use super::disk::{self, fault};
 use super::shared::{Shared, TRIES};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
-use crate::store::l2::contract::{Event, Facts, Stored};
+use crate::store::l2::contract::{Event, Metadata, Stored};
 use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
 use crate::store::tombstone::{Reason, Tombstone};
@@ -89,7 +89,7 @@ impl Shared {
                 self.is_there()?;
                 return Ok(Stored::Nothing);
             } else if let Some((bytes, _)) = disk::read(&dir.join("record")).map_err(&failed)? {
-                return Ok(Stored::Record(listing.facts(&bytes, sealed)?));
+                return Ok(Stored::Record(listing.metadata(&bytes, sealed)?));
             }
         }
         Err(unsettled())
@@ -98,9 +98,9 @@ impl Shared {
     pub(super) fn retire(&self, key: &Key, deadline: Timestamp, reason: Reason) -> Result<Stored, Fault> {
         let failed = fault("a session's deadline cannot be moved");
         let stored = self.load(key, &mut Vec::new())?;
-        let Stored::Record(facts) = stored else { return Ok(stored) };
+        let Stored::Record(metadata) = stored else { return Ok(stored) };
         let dir = self.session(key);
-        if deadline < facts.deadline {
+        if deadline < metadata.deadline {
             let name = format!("ends-{}-{}", deadline.as_millis(), reason.code());
             match self.disk.mark(&dir.join(name)) {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.is_there()? => {
@@ -108,7 +108,7 @@ impl Shared {
                 }
                 marked => marked.map_err(failed)?,
             };
-        } else if (deadline, reason) != (facts.deadline, facts.ends_as) {
+        } else if (deadline, reason) != (metadata.deadline, metadata.ends_as) {
             return Ok(stored);
         }
         // Also when it stood so before: the writer of that may have died before it told the log.
@@ -134,7 +134,7 @@ impl Shared {
             return match before {
                 _ if !placed => Ok(Stored::Tombstone(there)),
                 _ if listing.unknown => Err(unknown()),
-                Some((record, _)) => listing.facts(&record, &mut Vec::new()).map(Stored::Record),
+                Some((record, _)) => listing.metadata(&record, &mut Vec::new()).map(Stored::Record),
                 None => Ok(Stored::Nothing),
             };
         }
@@ -213,13 +213,13 @@ pub(super) const FAN: usize = 3;
 
 impl Listing {
     /// What is known of a record of these bytes.
-    pub(super) fn facts(&self, bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Facts, Fault> {
-        let Ok(Stored::Record(mut facts)) = wire::read(bytes, sealed) else { return Err(unreadable()) };
-        if let Some((deadline, reason)) = self.ends.filter(|(deadline, _)| *deadline < facts.deadline) {
-            (facts.deadline, facts.ends_as) = (deadline, reason);
+    pub(super) fn metadata(&self, bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Metadata, Fault> {
+        let Ok(Stored::Record(mut metadata)) = wire::read(bytes, sealed) else { return Err(unreadable()) };
+        if let Some((deadline, reason)) = self.ends.filter(|(deadline, _)| *deadline < metadata.deadline) {
+            (metadata.deadline, metadata.ends_as) = (deadline, reason);
         }
-        facts.last_seen = facts.last_seen.max(self.seen.unwrap_or_default());
-        Ok(facts)
+        metadata.last_seen = metadata.last_seen.max(self.seen.unwrap_or_default());
+        Ok(metadata)
     }
 }
 

@@ -77,8 +77,8 @@ impl Backend for RedisBackend {
             [&deadline.as_millis().to_be_bytes(), &[reason.code()], drop_at.as_bytes(), &wire::event(&event)];
         let stored = self.shared.change(&scripts::RETIRE, key, &arguments, within)?;
         // Also when it stood so before: the writer of that may have died before it told the log.
-        if let Stored::Record(facts) = stored
-            && (facts.deadline, facts.ends_as) == (deadline, reason)
+        if let Stored::Record(metadata) = stored
+            && (metadata.deadline, metadata.ends_as) == (deadline, reason)
         {
             self.shared.tell(&event, within)?;
         }

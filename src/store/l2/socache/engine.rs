@@ -3,7 +3,7 @@
 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::store::key::Key;
-use crate::store::l2::contract::{Facts, Stored};
+use crate::store::l2::contract::{Metadata, Stored};
 use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
 use crate::store::tombstone::{Reason, Tombstone};
@@ -89,25 +89,25 @@ impl Engine {
         if let Some(tombstone) = self.tombstone_of(key)? {
             return Ok((Stored::Tombstone(tombstone), Vec::new()));
         }
-        let Stored::Record(facts) = stored else { return Ok((stored, payload)) };
-        let last_seen = self.last_seen(key)?.unwrap_or_default().max(facts.last_seen);
-        Ok((Stored::Record(Facts { last_seen, ..facts }), payload))
+        let Stored::Record(metadata) = stored else { return Ok((stored, payload)) };
+        let last_seen = self.last_seen(key)?.unwrap_or_default().max(metadata.last_seen);
+        Ok((Stored::Record(Metadata { last_seen, ..metadata }), payload))
     }
 
     /// As `Backend::retire`.
     pub(super) fn retire(&self, key: &Key, deadline: Timestamp, reason: Reason) -> Result<Stored, Fault> {
         let _one_at_a_time = self.lock(key).lock();
         let (stored, payload) = self.look(key)?;
-        let Stored::Record(mut facts) = stored else { return Ok(stored) };
-        if deadline >= facts.deadline {
+        let Stored::Record(mut metadata) = stored else { return Ok(stored) };
+        if deadline >= metadata.deadline {
             return Ok(stored);
         }
-        (facts.deadline, facts.ends_as) = (deadline, reason);
-        let bytes = wire::stored_record(&facts, &payload);
+        (metadata.deadline, metadata.ends_as) = (deadline, reason);
+        let bytes = wire::stored_record(&metadata, &payload);
         self.cache.store(&self.id(key, ""), kept_until(deadline), &bytes)?;
         match self.is_overtaken(key)? {
             true => self.look(key).map(|(stored, _)| stored),
-            false => Ok(Stored::Record(facts)),
+            false => Ok(Stored::Record(metadata)),
         }
     }
 
@@ -132,10 +132,10 @@ impl Engine {
         let look = || Ok((self.cache.retrieve(&self.id(key, ""))?, self.last_seen(key)?));
         let found = |(record, last): &(Option<_>, Option<_>)| record.is_some() && last.is_some();
         let (Some(bytes), last) = self.certainly(look, found)? else { return Ok(()) };
-        let Stored::Record(facts) = understood(&bytes)?.0 else { return Ok(()) };
-        if at > last.unwrap_or_default().max(facts.last_seen) {
+        let Stored::Record(metadata) = understood(&bytes)?.0 else { return Ok(()) };
+        if at > last.unwrap_or_default().max(metadata.last_seen) {
             let bytes = at.as_millis().to_be_bytes();
-            self.cache.store(&self.id(key, ".s"), kept_until(facts.deadline), &bytes)?;
+            self.cache.store(&self.id(key, ".s"), kept_until(metadata.deadline), &bytes)?;
         }
         Ok(())
     }

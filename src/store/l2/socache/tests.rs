@@ -238,9 +238,9 @@ fn a_session_that_was_not_seen_for_the_cache_forgot_it_was_seen_at_its_begin() {
     backend.create(&new, soon()).unwrap();
     let later = now().after(Duration::from_secs(60));
     backend.touch(&[(KEY, later)], soon()).unwrap();
-    assert!(matches!(stands(&backend), Ok(Stored::Record(facts)) if facts.last_seen == later));
+    assert!(matches!(stands(&backend), Ok(Stored::Record(metadata)) if metadata.last_seen == later));
     cache.forget(".s");
-    assert!(matches!(stands(&backend), Ok(Stored::Record(facts)) if facts.last_seen == new.last_seen));
+    assert!(matches!(stands(&backend), Ok(Stored::Record(metadata)) if metadata.last_seen == new.last_seen));
 }
 
 #[test]
