@@ -1,11 +1,10 @@
 //! The only list of what is counted: every figure of this server and its cluster, for all who show them.
 
-use crate::clock::uptime;
+use crate::clock::{Instant, uptime};
 use crate::module::host::VirtualHost;
 use crate::store::l1::Stats;
 use crate::store::l2::{NodeWord, Unavailable};
 use crate::store::tombstone::Reason;
-use std::time::Instant;
 
 /// A figure.
 pub(super) struct Figure {

@@ -1,7 +1,7 @@
 //! The section in mod_status's page: what the table holds and what happened to it, and the nodes of the cluster.
 
 use super::figures::{self, Figure};
-use crate::clock::{Instant, uptime};
+use crate::clock::uptime;
 use crate::ffi::hooks::StatusHook;
 use crate::ffi::http_protocol::write;
 use crate::ffi::httpd::Request;
