@@ -17,7 +17,7 @@ use mod_session_cluster::store::cluster::{Cluster, Outage};
 use mod_session_cluster::store::confirmed::Confirmed;
 use mod_session_cluster::store::l1::{Geometry, ProcessLock, Table};
 use mod_session_cluster::store::l2::{Backend, MemoryBackend, NodeReport};
-use mod_session_cluster::store::tiers::{Budget, Store};
+use mod_session_cluster::store::tiers::{Budget, Moment, Store};
 use mod_session_cluster::store::tombstone::Reason;
 use mod_session_cluster::store::watch::{Report, Watcher};
 use std::cell::RefCell;
@@ -80,6 +80,10 @@ impl Node {
 
     fn now(&self) -> Timestamp {
         self.store.now(|| unreachable!("it is in a cluster"))
+    }
+
+    fn moment(&self) -> Moment {
+        self.store.moment(|| unreachable!("it is in a cluster"))
     }
 
     fn with_sessions<R>(&self, op: impl FnOnce(&Sessions<'_, 'static, ProcessLock>) -> R) -> R {

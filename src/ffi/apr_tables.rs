@@ -5,11 +5,10 @@ use super::{guard, strings, sys};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
-/// A table that lives at least for `'t`; what is put into it is copied into `pool`.
+/// A table that lives at least for `'t`; what is put into it is copied into its pool, unless said otherwise.
 #[derive(Clone, Copy)]
 pub struct Table<'t> {
     raw: *mut sys::apr_table_t,
-    pool: Pool<'t>,
     life: PhantomData<&'t ()>,
 }
 
@@ -17,14 +16,17 @@ impl<'t> Table<'t> {
     /// # Safety
     /// `raw` is a live table for `'t`, used by one thread at a time.
     pub(super) unsafe fn from_raw(raw: *mut sys::apr_table_t) -> Self {
-        // SAFETY: the caller's promise.
-        let elements = unsafe { sys::apr_table_elts(raw) };
+        Table { raw, life: PhantomData }
+    }
+
+    /// The pool that it was made in, perhaps that of a request's parent.
+    fn pool(self) -> Pool<'t> {
+        // SAFETY: the table is live.
+        let elements = unsafe { sys::apr_table_elts(self.raw) };
         // SAFETY: a part of the table.
         let pool = unsafe { (*elements).pool };
-        // SAFETY: the pool that the table was made in, perhaps that of a request's parent; it lives as long as the
-        // table.
-        let pool = unsafe { Pool::from_raw(pool) };
-        Table { raw, pool, life: PhantomData }
+        // SAFETY: it lives as long as the table.
+        unsafe { Pool::from_raw(pool) }
     }
 
     /// The first value of `name`. Values are whatever a client sent, hence bytes. The borrow ends with the next
@@ -45,25 +47,26 @@ impl<'t> Table<'t> {
 
     /// Sets `name` to `value`, in place of all values that it has.
     pub fn set(self, name: &'t CStr, value: impl AsRef<[u8]>) {
-        self.put(name, self.pool.c_string(value));
+        self.put(name, self.pool().c_string(value));
     }
 
     /// Sets `name`, which is copied, to bytes without NUL, such as a header that a client sent in part.
     pub fn set_bytes(self, name: &CStr, value: &[u8]) {
         // Header values hold no NUL: httpd refuses such requests.
         if !value.contains(&0) {
-            self.put(self.pool.c_string(name.to_bytes()), self.pool.c_string(value));
+            self.put(self.pool().c_string(name.to_bytes()), self.pool().c_string(value));
         }
     }
 
-    fn put(self, name: &'t CStr, value: &'t CStr) {
+    /// As [`Table::set`], for a value that lives as long as the table and is not copied.
+    pub fn put(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is live; both strings live in its pool, or longer.
         unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) };
     }
 
     /// Adds a value to those that `name` has.
     pub fn add(self, name: &'t CStr, value: impl AsRef<[u8]>) {
-        let value = self.pool.c_string(value);
+        let value = self.pool().c_string(value);
         // SAFETY: as in `put`.
         unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) };
     }

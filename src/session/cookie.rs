@@ -2,7 +2,7 @@
 //! clearing it. Knows the header's syntax only; what a value means is the session id's business.
 //!
 //! Over TLS the name carries the prefix `__Host-` (or `__Secure-` with a path or a domain), which browsers let
-//! only this host set. The page path, [`CookieSpec::find`], neither allocates nor copies.
+//! only this host set. The page path is [`CookieSpec::take`].
 
 mod error;
 mod pairs;
@@ -11,7 +11,7 @@ mod route;
 pub use error::CookieError;
 pub use route::Route;
 
-use pairs::{Pair, is_ows, is_separator, pairs};
+use pairs::{is_ows, is_separator, pairs};
 use std::array;
 use std::fmt::Write;
 use std::iter::Take;
@@ -150,19 +150,7 @@ impl CookieSpec {
     /// is not read behind a comma: a neighbouring site can set `x=1, __Host-SCID=...` as the value of a cookie of
     /// its own, and the prefix is there to keep exactly that site out.
     pub fn find<'h>(&self, https: bool, header: &'h [u8]) -> Candidates<'h> {
-        let name = self.name(https).as_bytes();
-        let prefixed = self.is_secure(https);
-        let mut values: [&[u8]; MAX_CANDIDATES] = [&[]; MAX_CANDIDATES];
-        let found = pairs(header)
-            .filter(|pair| !(prefixed && pair.folded))
-            .filter_map(|pair| pair.name_and_value())
-            .filter_map(|(found, value)| (found == name).then_some(value));
-        let mut len = 0;
-        for (room, value) in values.iter_mut().zip(found) {
-            *room = value;
-            len += 1;
-        }
-        Candidates(values.into_iter().take(len))
+        self.take(https, header).0
     }
 
     /// A `Cookie` header without this cookie, under its plain and both prefixed names, wherever a backend might
@@ -170,27 +158,56 @@ impl CookieSpec {
     /// the beginning of the header goes.
     #[must_use]
     pub fn strip(&self, header: &[u8]) -> Stripped {
-        let mut rest = Vec::new();
-        let (mut owned, mut first) = (false, true);
+        self.take(false, header).1
+    }
+
+    /// [`CookieSpec::find`] and [`CookieSpec::strip`] by reading the header once, as each page does. Allocates nothing
+    /// unless other cookies come along with ours.
+    #[must_use]
+    pub fn take<'h>(&self, https: bool, header: &'h [u8]) -> (Candidates<'h>, Stripped) {
+        let name = self.name(https).as_bytes();
+        let prefixed = self.is_secure(https);
+        let mut values: [&[u8]; MAX_CANDIDATES] = [&[]; MAX_CANDIDATES];
+        let (mut len, mut owned, mut rest) = (0, false, Vec::new());
+        // Where the first cookie that stays begins, and where the next pair does.
+        let (mut kept, mut next) = (None, 0);
         for pair in pairs(header) {
-            if self.owns(&pair) {
-                owned = true;
-                continue;
+            let begin = next;
+            next += pair.separator.len() + pair.text.len();
+            match pair.name_and_value() {
+                Some((found, value)) if self.owns(found) => {
+                    if !owned {
+                        owned = true;
+                        // What stands before it, as it stands.
+                        rest.extend_from_slice(
+                            kept.and_then(|kept| header.get(kept..begin)).unwrap_or_default(),
+                        );
+                    }
+                    if found == name
+                        && !(prefixed && pair.folded)
+                        && let Some(room) = values.get_mut(len)
+                    {
+                        *room = value;
+                        len += 1;
+                    }
+                }
+                _ => {
+                    if owned {
+                        rest.extend_from_slice(kept.map_or(&[], |_| pair.separator));
+                        rest.extend_from_slice(pair.text);
+                    }
+                    kept = kept.or(Some(begin + pair.separator.len()));
+                }
             }
-            if !first {
-                rest.extend_from_slice(pair.separator);
-            }
-            rest.extend_from_slice(pair.text);
-            first = false;
         }
-        if !owned {
-            return Stripped::Unchanged;
-        }
-        if rest.iter().all(|&byte| is_separator(byte) || is_ows(byte)) {
+        let stripped = if !owned {
+            Stripped::Unchanged
+        } else if rest.iter().all(|&byte| is_separator(byte) || is_ows(byte)) {
             Stripped::Empty
         } else {
             Stripped::Changed(rest)
-        }
+        };
+        (Candidates(values.into_iter().take(len)), stripped)
     }
 
     /// The `Set-Cookie` header that gives the cookie `value`, with the route behind it, until the browser is closed.
@@ -229,9 +246,8 @@ impl CookieSpec {
         https || self.always_secure
     }
 
-    fn owns(&self, pair: &Pair<'_>) -> bool {
-        let names = [&self.plain, &self.host_prefixed, &self.secure_prefixed];
-        pair.name_and_value().is_some_and(|(found, _)| names.iter().any(|name| name.as_bytes() == found))
+    fn owns(&self, found: &[u8]) -> bool {
+        [&self.plain, &self.host_prefixed, &self.secure_prefixed].iter().any(|name| name.as_bytes() == found)
     }
 }
 

@@ -157,7 +157,13 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         let marks =
             [Scope::All, Scope::Realm, Scope::User(user)].map(|scope| scope.key(self.realm(), Effect::End));
         let born_under = Timestamp::from_millis(login.born_under);
-        if self.store().is_marked(&key.about(LISTED), marks.into_iter(), born_under, self.budget())? {
+        if self.store().is_marked(
+            self.store().is_leased(),
+            &key.about(LISTED),
+            marks.into_iter(),
+            born_under,
+            self.budget(),
+        )? {
             return Ok(None);
         }
         Ok(Some(Listed { login, last_seen, log_id: key.log_id() }))

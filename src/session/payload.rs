@@ -77,8 +77,19 @@ impl Means {
     /// without regard to case, as httpd compares them; names exactly.
     #[must_use]
     pub fn open(&self, auth_type: &str, auth_name: Option<&str>) -> bool {
-        self.auth_type.eq_ignore_ascii_case(auth_type) && self.auth_name.as_deref() == auth_name
+        same_type(&self.auth_type, auth_type) && self.auth_name.as_deref() == auth_name
     }
+
+    /// Whether an `AuthType` is that of the own login handler.
+    #[must_use]
+    pub fn is_own(auth_type: &str) -> bool {
+        same_type(auth_type, Self::OWN)
+    }
+}
+
+/// Mostly they are spelled the same, which each page finds out in a tenth of what folding costs.
+fn same_type(a: &str, b: &str) -> bool {
+    a == b || a.eq_ignore_ascii_case(b)
 }
 
 const VERSION: u8 = 2;

@@ -13,7 +13,7 @@ use crate::store::key::{Key, LogId};
 use crate::store::l1::{Lookup, Slot, TableError, WriteLock};
 use crate::store::l2::Metadata;
 use crate::store::record::Record;
-use crate::store::tiers::{Budget, Fetched, Loaded, Store, StoreError};
+use crate::store::tiers::{Budget, Fetched, Loaded, Moment, Store, StoreError};
 use crate::store::tombstone::{Reason, Tombstone};
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +150,9 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
             return Ok(Resumed::Absent(None));
         };
         let Ok(payload) = Payload::decode(payload) else { return Ok(Resumed::Absent(None)) };
-        if let Some(reason) = self.end_from_outside(&key, &payload, slot.is_none(), now)? {
+        // A new look at the lease: the store may have been waited for.
+        let leased = self.store.is_leased();
+        if let Some(reason) = self.end_from_outside(&key, &payload, slot.is_none(), leased, now)? {
             return Ok(Resumed::Absent(Some(reason)));
         }
         if let Some(slot) = slot {
@@ -168,6 +170,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         key: &Key,
         payload: &Payload,
         fresh: bool,
+        leased: bool,
         now: Timestamp,
     ) -> Result<Option<Reason>, SessionError> {
         if let Some(origin) = payload.origin
@@ -177,6 +180,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         }
         let born_under = Timestamp::from_millis(payload.born_under);
         let marked = self.store.is_marked(
+            leased,
             &key.about(END),
             self.marks(payload, Effect::End),
             born_under,
@@ -197,13 +201,16 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
 
     /// Whether a session that was resumed before is still as it was, and may be used for another visit: then, when it
     /// was last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at
-    /// the table and no cryptography.
+    /// the table, and neither cryptography nor, beyond the one of `moment`, a look at the clock.
     #[must_use]
-    pub fn resumes_unchanged(&self, session: &Session, now: Timestamp) -> Option<Timestamp> {
-        let slot = session.slot.filter(|_| self.store.is_trusted(&session.key))?;
+    pub fn resumes_unchanged(&self, session: &Session, moment: Moment) -> Option<Timestamp> {
+        let now = moment.now;
+        let slot = session.slot.filter(|_| self.store.is_trusted(&session.key, moment))?;
         let last_seen = self.store.table().unchanged(&slot)?;
-        let goes_on =
-            || matches!(self.end_from_outside(&session.key, &session.payload, false, now), Ok(None));
+        let goes_on = || {
+            let ended = self.end_from_outside(&session.key, &session.payload, false, moment.is_leased(), now);
+            matches!(ended, Ok(None))
+        };
         let lives = self.store.is_current(slot)
             && session.deadline > now
             && now.since(last_seen) <= session.idle
@@ -305,6 +312,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let payload = &session.payload;
         let fresh_under = Timestamp::from_millis(payload.fresh_under);
         Ok(self.store.is_marked(
+            self.store.is_leased(),
             &session.key.about(REFRESH),
             self.marks(payload, Effect::Refresh),
             fresh_under,

@@ -39,22 +39,23 @@ impl<L: WriteLock> Store<'_, L> {
     /// Whether one of the scopes was marked after a session was born under the watermark `born_under`. Costs one load
     /// where nothing was marked since then. A store without a log is asked about each scope once in a bound, for all
     /// sessions; `question` stands for the scopes of this one together, so that within the bound one look is enough.
+    /// `leased`: as [`Store::is_leased`] said just now.
     ///
     /// # Errors
     /// When neither table nor store could tell.
     pub fn is_marked(
         &self,
+        leased: bool,
         question: &Key,
         scopes: impl Iterator<Item = Key>,
         born_under: Timestamp,
         budget: &Budget,
     ) -> Result<bool, StoreError> {
-        if let Some(cluster) = &self.cluster {
-            let leased = self.is_leased();
-            if !leased || !cluster.is_confirmed(question) {
-                let scopes: Vec<Key> = scopes.collect();
-                return self.ask_for_marks(cluster, leased, question, &scopes, born_under, budget);
-            }
+        if let Some(cluster) = &self.cluster
+            && !(leased && cluster.is_confirmed(question))
+        {
+            let scopes: Vec<Key> = scopes.collect();
+            return self.ask_for_marks(cluster, leased, question, &scopes, born_under, budget);
         }
         self.is_marked_here(scopes, born_under)
     }

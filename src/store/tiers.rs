@@ -24,6 +24,16 @@ pub struct Store<'m, L> {
     pub(super) cluster: Option<Cluster>,
 }
 
+/// One look at the clock and at the lease, for all that is decided at once by what the table says: the lease is looked at
+/// before the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The present instant: by the clock of the cluster's store, or the local one where there is none.
+    pub now: Timestamp,
+    /// Whether the log of the cluster had been read to its end within the logout bound. Always, where there is none.
+    leased: bool,
+}
+
 /// What one request may spend waiting for the store, in all.
 pub struct Budget(Cell<Duration>);
 
@@ -79,6 +89,14 @@ pub enum StoreError {
     Unavailable(#[from] Unavailable),
 }
 
+impl Moment {
+    /// As [`Store::is_leased`], then.
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.leased
+    }
+}
+
 impl<'m, L: WriteLock> Store<'m, L> {
     /// A host of its own.
     pub fn alone(table: Table<'m, L>) -> Self {
@@ -103,6 +121,15 @@ impl<'m, L: WriteLock> Store<'m, L> {
     /// The present instant: by the clock of the cluster's store, or `local` where there is none.
     pub fn now(&self, local: impl FnOnce() -> Timestamp) -> Timestamp {
         if self.cluster.is_some() { self.table.link().now(uptime()) } else { local() }
+    }
+
+    /// [`Store::now`], and whether the table may be trusted, for what is decided next: not for what follows after a wait.
+    pub fn moment(&self, local: impl FnOnce() -> Timestamp) -> Moment {
+        if self.cluster.is_none() {
+            return Moment { now: local(), leased: true };
+        }
+        let (link, uptime) = (self.table.link(), uptime());
+        Moment { now: link.now(uptime), leased: uptime < link.lease() }
     }
 
     /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. In a cluster: from the
@@ -150,9 +177,9 @@ impl<'m, L: WriteLock> Store<'m, L> {
     }
 
     /// Whether a record of the current generation is trusted without asking the cluster's store. Always, where there is
-    /// none. Must be asked before the table is looked at.
-    pub fn is_trusted(&self, key: &Key) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| self.is_leased() && cluster.is_confirmed(key))
+    /// none. The table must be looked at after that `moment`.
+    pub fn is_trusted(&self, key: &Key, moment: Moment) -> bool {
+        self.cluster.as_ref().is_none_or(|cluster| moment.leased && cluster.is_confirmed(key))
     }
 
     /// Whether the record in that slot is of the current generation.
@@ -160,9 +187,9 @@ impl<'m, L: WriteLock> Store<'m, L> {
         self.cluster.is_none() || self.table.link().generation() == slot.generation()
     }
 
-    /// Whether the log of the cluster was read to its end within the logout bound.
-    pub(super) fn is_leased(&self) -> bool {
-        uptime() < self.table.link().lease()
+    /// Whether the log of the cluster was read to its end within the logout bound. Always, where there is none.
+    pub fn is_leased(&self) -> bool {
+        self.cluster.is_none() || uptime() < self.table.link().lease()
     }
 
     /// The store. A new generation tells that the watcher of this host has reached another one, or the same one started

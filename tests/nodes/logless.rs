@@ -181,8 +181,9 @@ fn a_session_that_another_page_remembers_is_asked_about_as_well() {
     let begun = a.begin("alice");
     assert!(b.serves(begun.id()));
     let known = b.resume(begun.id()).unwrap().unwrap();
-    let unchanged =
-        |node: &Node| node.with_sessions(|sessions| sessions.resumes_unchanged(&known, node.now())).is_some();
+    let unchanged = |node: &Node| {
+        node.with_sessions(|sessions| sessions.resumes_unchanged(&known, node.moment())).is_some()
+    };
     assert!(unchanged(&b));
     a.log_out(&begun);
     sleep(BOUND);

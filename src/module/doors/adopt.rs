@@ -36,7 +36,7 @@ pub(crate) fn adopt(r: Request<'_>) -> Outcome {
     if r.authenticated_by().is_none() {
         return Outcome::Declined;
     }
-    if auth_type.eq_ignore_ascii_case(Means::OWN) || user.is_empty() || user.contains(char::is_control) {
+    if Means::is_own(auth_type) || user.is_empty() || user.contains(char::is_control) {
         return Outcome::Declined;
     }
     let Some(visit) = Visit::of(r).filter(|visit| visit.notes().adopts_first_time()) else {

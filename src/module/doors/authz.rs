@@ -132,7 +132,7 @@ impl AuthzRule for Recent {
                 })
         });
         if ruling == Ruling::Denied {
-            let own = r.auth_type().is_some_and(|auth_type| auth_type.eq_ignore_ascii_case(Means::OWN));
+            let own = r.auth_type().is_some_and(Means::is_own);
             if own {
                 refusal::show_login(r);
             }

@@ -20,7 +20,7 @@ impl RequestHook for Door {
     fn run(r: Request<'_>) -> Outcome {
         let Some(auth_type) = r.auth_type() else { return Outcome::Declined };
         let dir = conf::dir(r);
-        let own = auth_type.eq_ignore_ascii_case(Means::OWN);
+        let own = Means::is_own(auth_type);
         if !(own || dir.adopts() || dir.provides()) {
             return Outcome::Declined;
         }

@@ -35,6 +35,6 @@ pub(crate) fn label(r: Request<'_>, session: &Session) {
     if r.err_headers_out().get(c"Cache-Control").is_none() {
         // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
         // which a backend's answer replaces.
-        r.err_headers_out().set(c"Cache-Control", "private");
+        r.err_headers_out().put(c"Cache-Control", c"private");
     }
 }

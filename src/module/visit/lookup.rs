@@ -20,17 +20,17 @@ impl Visit<'_> {
     }
 
     fn look_up(self) -> Known {
-        let now = self.host.store().now(|| Timestamp::from_millis(self.r.first().time_ms()));
+        let moment = self.host.store().moment(|| Timestamp::from_millis(self.r.first().time_ms()));
         let sessions = self.sessions();
         if let Some(session) = &self.state.remembered
-            && let Some(seen) = sessions.resumes_unchanged(session, now)
+            && let Some(seen) = sessions.resumes_unchanged(session, moment)
         {
             self.state.notes.see(seen);
             return Known::Found(Arc::clone(session));
         }
         let mut known = Known::Absent(None);
         for id in &self.state.ids {
-            match sessions.resume(id, now) {
+            match sessions.resume(id, moment.now) {
                 Ok(Resumed::Found { session, seen }) => {
                     self.state.notes.see(seen);
                     if self.state.ids.len() == 1 {

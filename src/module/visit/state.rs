@@ -116,7 +116,7 @@ impl State {
             answered: Cell::new(false),
         };
         let Some(header) = r.headers_in().get(c"Cookie") else { return state };
-        let cookies = host.cookie().find(state.https, header);
+        let (cookies, stripped) = host.cookie().take(state.https, header);
         let mut both = cookies.clone();
         if let (Some(cookie), None) = (both.next(), both.next())
             && let Some(session) = kept_with_connection::<SessionCluster>(r).recall(host, cookie)
@@ -130,7 +130,7 @@ impl State {
                 }
             }
         }
-        match host.cookie().strip(header) {
+        match stripped {
             Stripped::Unchanged => {}
             Stripped::Empty => r.headers_in().unset(c"Cookie"),
             Stripped::Changed(rest) => r.headers_in().set_bytes(c"Cookie", &rest),
