@@ -170,6 +170,22 @@ fn a_node_that_does_not_hear_the_log_asks_the_store_once_the_lease_is_over() {
 }
 
 #[test]
+fn a_page_that_looked_when_there_was_no_lease_does_not_trust_the_table_for_a_lease_that_came_later() {
+    let backend = MemoryBackend::new(START);
+    let node = Node::new("a", &backend);
+    let session = node.begin("alice");
+    let known = node.resume(session.id()).unwrap().unwrap();
+    let goes_on =
+        |moment| node.with_sessions(|sessions| sessions.resumes_unchanged(&known, moment)).is_some();
+    assert!(goes_on(node.moment()));
+    sleep(BOUND + Duration::from_millis(5));
+    let before = node.moment();
+    node.watch();
+    assert!(!goes_on(before), "it looked before the log was read");
+    assert!(goes_on(node.moment()));
+}
+
+#[test]
 fn without_the_store_hits_go_on_or_wait_as_the_policy_says_and_unknown_ids_wait() {
     let backend = MemoryBackend::new(START);
     let refuse = Node::new("a", &backend);
