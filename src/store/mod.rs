@@ -8,6 +8,7 @@ pub mod key;
 pub mod l1;
 pub mod l2;
 pub mod marks;
+pub mod moment;
 pub mod record;
 pub mod throttle;
 pub mod tiers;

@@ -10,6 +10,7 @@ use super::cluster::{Cluster, Outage};
 use super::key::Key;
 use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, WriteLock};
 use super::l2::{Backend, Metadata, Stored, Unavailable};
+use super::moment::Moment;
 use super::record::Record;
 use super::tombstone::{Reason, Tombstone};
 use super::visits;
@@ -22,16 +23,6 @@ use std::time::Duration;
 pub struct Store<'m, L> {
     pub(super) table: Table<'m, L>,
     pub(super) cluster: Option<Cluster>,
-}
-
-/// One look at the clock and at the lease, for all that is decided at once by what the table says: the lease is looked at
-/// before the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The present instant: by the clock of the cluster's store, or the local one where there is none.
-    pub now: Timestamp,
-    /// Whether the log of the cluster had been read to its end within the logout bound. Always, where there is none.
-    leased: bool,
 }
 
 /// What one request may spend waiting for the store, in all.
@@ -89,14 +80,6 @@ pub enum StoreError {
     Unavailable(#[from] Unavailable),
 }
 
-impl Moment {
-    /// As [`Store::is_leased`], then.
-    #[must_use]
-    pub fn is_leased(&self) -> bool {
-        self.leased
-    }
-}
-
 impl<'m, L: WriteLock> Store<'m, L> {
     /// A host of its own.
     pub fn alone(table: Table<'m, L>) -> Self {
@@ -123,13 +106,13 @@ impl<'m, L: WriteLock> Store<'m, L> {
         if self.cluster.is_some() { self.table.link().now(uptime()) } else { local() }
     }
 
-    /// [`Store::now`], and whether the table may be trusted, for what is decided next: not for what follows after a wait.
+    /// [`Store::now`], and whether the table may be trusted, for what is decided next: not for what follows a wait.
     pub fn moment(&self, local: impl FnOnce() -> Timestamp) -> Moment {
         if self.cluster.is_none() {
-            return Moment { now: local(), leased: true };
+            return Moment::new(local(), true);
         }
         let (link, uptime) = (self.table.link(), uptime());
-        Moment { now: link.now(uptime), leased: uptime < link.lease() }
+        Moment::new(link.now(uptime), uptime < link.lease())
     }
 
     /// Looks up a record and copies its payload into `sealed`, whose contents are replaced. In a cluster: from the
@@ -179,7 +162,7 @@ impl<'m, L: WriteLock> Store<'m, L> {
     /// Whether a record of the current generation is trusted without asking the cluster's store. Always, where there is
     /// none. The table must be looked at after that `moment`.
     pub fn is_trusted(&self, key: &Key, moment: Moment) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster| moment.leased && cluster.is_confirmed(key))
+        self.cluster.as_ref().is_none_or(|cluster| moment.is_leased() && cluster.is_confirmed(key))
     }
 
     /// Whether the record in that slot is of the current generation.
