@@ -5,6 +5,8 @@
 pub mod cookie;
 pub mod csrf;
 pub mod facts;
+#[cfg(test)]
+mod fixture;
 pub mod form;
 pub mod id;
 pub mod ledger;

@@ -54,8 +54,8 @@ pub enum Beginning<'a> {
 /// What a request knows when a session begins in it.
 #[derive(Clone, Copy)]
 pub struct Occasion<'a> {
-    /// The marks that it is born under: those before anybody vouched for the user.
-    pub stamp: Timestamp,
+    /// What it is born under: the watermark of marks before anybody vouched for the user.
+    pub watermark: Timestamp,
     /// The list of logins, if one is kept.
     pub list: Option<&'a LedgerSecret>,
     /// The client's address, and what it says it is.
@@ -159,21 +159,22 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         beginning: Beginning<'_>,
         occasion: Occasion<'_>,
     ) -> Result<Option<Established>, SessionError> {
-        let Occasion { stamp, list, client, now } = occasion;
-        let (stamp, auth_time) = (stamp.as_millis(), now.as_millis());
+        let Occasion { watermark, list, client, now } = occasion;
+        let (watermark, auth_time) = (watermark.as_millis(), now.as_millis());
         let (begun, is_login) = match beginning {
             Beginning::Anew { payload, probation } => {
-                let payload = Payload { born_under: stamp, fresh_under: stamp, auth_time, ..payload.clone() };
+                let payload =
+                    Payload { born_under: watermark, fresh_under: watermark, auth_time, ..payload.clone() };
                 (self.begin(&payload, probation, now)?, true)
             }
             Beginning::Beside { old, payload } => {
-                let payload = Payload { born_under: stamp, ..payload.clone() };
+                let payload = Payload { born_under: watermark, ..payload.clone() };
                 (self.renew(old, &payload, now)?, true)
             }
             Beginning::InPlaceOf { old, payload, change } => {
                 let mut payload = payload.clone();
                 if matches!(change, Change::Rights | Change::Login) {
-                    payload.fresh_under = stamp;
+                    payload.fresh_under = watermark;
                 }
                 if change == Change::Login {
                     payload.auth_time = auth_time;
@@ -247,3 +248,6 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

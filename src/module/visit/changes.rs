@@ -17,9 +17,9 @@ impl<'r> Visit<'r> {
     /// # Errors
     /// When that was not stored.
     pub(crate) fn mark(self, scope: Scope<'_>, effect: Effect) -> Result<(), SessionError> {
-        let stamp = self.sessions().mark(scope, effect, self.now())?;
+        let cutoff = self.sessions().mark(scope, effect, self.now())?;
         // What begins after it in this visit is not meant.
-        self.state.stamp.set(self.state.stamp.get().max(stamp));
+        self.state.watermark.set(self.state.watermark.get().max(cutoff));
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl<'r> Visit<'r> {
     where
         'r: 'a,
     {
-        Occasion { stamp: self.state.stamp.get(), list: self.host.ledger(), client, now: self.now() }
+        Occasion { watermark: self.state.watermark.get(), list: self.host.ledger(), client, now: self.now() }
     }
 
     /// Gives the browser the cookie of a session that has begun. False if there is none.

@@ -40,7 +40,7 @@ pub struct State {
     /// What it may yet spend waiting for the store of the cluster.
     pub(super) budget: Budget,
     /// The marks that a session which begins in this visit is born under: those before anybody vouched for the user.
-    pub(super) stamp: Cell<Timestamp>,
+    pub(super) watermark: Cell<Timestamp>,
     /// Whether our cookie was set in it.
     pub(super) answered: Cell<bool>,
 }
@@ -112,7 +112,7 @@ impl State {
             known: RefCell::new(None),
             notes: Notes::default(),
             budget: host.budget(),
-            stamp: Cell::new(host.store().watermark()),
+            watermark: Cell::new(host.store().watermark()),
             answered: Cell::new(false),
         };
         let Some(header) = r.headers_in().get(c"Cookie") else { return state };

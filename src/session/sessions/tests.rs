@@ -1,51 +1,8 @@
 //! What sessions promise, over a table in one process.
 
 use super::*;
-use crate::session::payload::{Means, Principal};
-use crate::store::l1::{Geometry, ProcessLock, Table};
-use crate::sync::AtomicU64;
-
-const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-fn words() -> (Geometry, Vec<AtomicU64>) {
-    let geometry = Geometry::new(2 << 20, 4096).unwrap();
-    let words = (0..geometry.words()).map(|_| AtomicU64::new(0)).collect();
-    (geometry, words)
-}
-
-fn budget() -> &'static Budget {
-    Box::leak(Box::new(Budget::new(Duration::from_millis(50))))
-}
-
-fn with_sessions(test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
-    let (geometry, words) = words();
-    let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-    test(&Sessions::new(&store, &Realm::new("test"), Policy::default(), budget()));
-}
-
-fn alice() -> Payload {
-    of("alice")
-}
-
-fn of(user: &str) -> Payload {
-    let means = Means { auth_type: "Session".into(), auth_name: None };
-    Payload { principal: Some(Principal { user: user.into(), means, typed: None }), ..Payload::default() }
-}
-
-fn after(seconds: u64) -> Timestamp {
-    START.after(Duration::from_secs(seconds))
-}
-
-fn resume(
-    sessions: &Sessions<'_, '_, ProcessLock>,
-    id: &SessionId,
-    at: u64,
-) -> Result<Payload, Option<Reason>> {
-    match sessions.resume(id, after(at)).unwrap() {
-        Resumed::Found { session, .. } => Ok(session.payload().clone()),
-        Resumed::Absent(reason) => Err(reason),
-    }
-}
+use crate::session::fixture::{START, after, alice, budget, found as resume, of, with_sessions, words};
+use crate::store::l1::{ProcessLock, Table};
 
 #[test]
 fn a_session_lives_from_begin_to_end() {
