@@ -4,6 +4,7 @@
 //! Three rules keep it sound. Wrappers borrow for the lifetime that httpd guarantees (a request's `'r`, a
 //! configuration's `'c`), so none outlives its pool. Every callback is one call of [`guard`], so no panic crosses into
 //! C. Shared memory is handed out as `&[AtomicU64]` only.
+#![allow(unsafe_code)]
 
 pub mod ap_expr;
 pub mod ap_socache;

@@ -1,0 +1,148 @@
+//! Every code of a message (`SC0123`) is in the catalogue in `docs/operations.md`, with its level, its meaning and what
+//! to do about it; the catalogue names none that is not there; and no code stands for two things.
+//!
+//! The last is held like this: a code belongs to one file. Where one thing is said in several, [`SHARED`] says why.
+
+use crate::rust::sources;
+use crate::tree::{Finding, Tree};
+use std::collections::{BTreeMap, BTreeSet};
+
+const CATALOGUE: &str = "docs/operations.md";
+
+/// The levels of httpd that the catalogue may name.
+const LEVELS: [&str; 6] = ["emerg", "error", "warning", "notice", "info", "debug"];
+
+/// Codes that may stand in several files, and the one thing that they say there.
+const SHARED: [(&str, &str); 4] = [
+    ("SC0117", "the kernel gave no memory or no randomness at start"),
+    ("SC0121", "SessionClusterStore cannot be used as written"),
+    ("SC0308", "`login` is not granted to this user"),
+    ("SC0500", "a panic was caught at one of the doors from C"),
+];
+
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let (sources, mut findings) = sources(tree, "src/");
+    let mut said: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
+    for source in &sources {
+        for text in source.texts.iter().filter(|text| !text.test) {
+            for code in codes(&text.text) {
+                said.entry(code.to_owned()).or_default().push((&source.file, text.line));
+            }
+        }
+    }
+    let catalogue = catalogue(tree.text(CATALOGUE).unwrap_or_default(), &mut findings);
+    for (code, places) in &said {
+        let (file, line) = places[0];
+        if !catalogue.contains_key(code) {
+            findings.push(Finding::new(file, line, format!("{code} is not in {CATALOGUE}")));
+        }
+        let files: BTreeSet<&str> = places.iter().map(|(file, _)| *file).collect();
+        let is_shared = SHARED.iter().any(|(shared, _)| shared == code);
+        if files.len() > 1 && !is_shared {
+            let files: Vec<&str> = files.into_iter().collect();
+            let what = format!("{code} stands in {}: one code, one thing, one place", files.join(", "));
+            findings.push(Finding::new(file, line, what));
+        }
+        if files_len(places) == 1 && is_shared {
+            let what = format!("{code} stands in one file now: take it out of SHARED in tests/checks");
+            findings.push(Finding::new(file, line, what));
+        }
+    }
+    for (code, line) in catalogue.iter().filter(|(code, _)| !said.contains_key(*code)) {
+        findings.push(Finding::new(CATALOGUE, *line, format!("nothing in src says {code}")));
+    }
+    findings
+}
+
+fn files_len(places: &[(&str, usize)]) -> usize {
+    places.iter().map(|(file, _)| *file).collect::<BTreeSet<_>>().len()
+}
+
+/// The rows `| SC0123 | level | what it means | what to do |`, with their lines.
+fn catalogue(text: &str, findings: &mut Vec<Finding>) -> BTreeMap<String, usize> {
+    let mut rows = BTreeMap::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with("| SC")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [code, level, meaning, remedy] = cells[..] else {
+            findings.push(Finding::new(
+                CATALOGUE,
+                n + 1,
+                "a row has a code, a level, a meaning and a remedy",
+            ));
+            continue;
+        };
+        if !level.split(", ").all(|level| LEVELS.contains(&level)) {
+            findings.push(Finding::new(
+                CATALOGUE,
+                n + 1,
+                format!("'{level}' is no level: {}", LEVELS.join(", ")),
+            ));
+        }
+        if meaning.is_empty() || remedy.is_empty() {
+            findings.push(Finding::new(CATALOGUE, n + 1, format!("{code} lacks its meaning or its remedy")));
+        }
+        if !codes(code).eq([code]) || rows.insert(code.to_owned(), n + 1).is_some() {
+            findings.push(Finding::new(
+                CATALOGUE,
+                n + 1,
+                format!("'{code}' is no code, or stands here twice"),
+            ));
+        }
+    }
+    rows
+}
+
+/// The codes in a text: `SC` and four digits, as a word.
+fn codes(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| {
+        word.strip_prefix("SC")
+            .is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "| SC0101 | error | the table is another build's | stop and start httpd |";
+    const SAYS: &str =
+        "fn f() { say(format!(\"SC0101: {e}\")) }\n#[cfg(test)]\nmod tests { const X: &str = \"SC9999\"; }";
+
+    fn found(source: &str, catalogue: &str) -> Vec<String> {
+        let files = [("src/module/a.rs", source), (CATALOGUE, catalogue)];
+        check(&Tree::of(&files)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn code_and_catalogue_that_agree_pass() {
+        assert!(found(SAYS, ROW).is_empty());
+    }
+
+    #[test]
+    fn a_code_that_is_missing_is_found_on_either_side() {
+        assert_eq!(found(SAYS, ""), ["src/module/a.rs:1: SC0101 is not in docs/operations.md"]);
+        assert_eq!(found("", ROW), ["docs/operations.md:1: nothing in src says SC0101"]);
+    }
+
+    #[test]
+    fn a_row_without_level_or_remedy_is_found() {
+        let without = "| SC0101 | error | the table is another build's |";
+        assert!(found(SAYS, without)[0].contains("a row has a code"));
+        assert_eq!(found(SAYS, &ROW.replace("error", "bad")).len(), 1);
+        assert_eq!(found(SAYS, "| SC0101 | error | the table is another build's |  |").len(), 1);
+    }
+
+    #[test]
+    fn a_code_for_two_things_is_found() {
+        let files = [("src/module/a.rs", SAYS), ("src/module/b.rs", SAYS), (CATALOGUE, ROW)];
+        let findings = check(&Tree::of(&files));
+        assert!(findings.len() == 1 && findings[0].what.contains("src/module/a.rs, src/module/b.rs"));
+        assert_eq!(found(SAYS, &format!("{ROW}\n{ROW}")).len(), 1);
+    }
+
+    #[test]
+    fn an_exception_that_is_none_any_more_is_found() {
+        let row = ROW.replace("SC0101", "SC0121");
+        assert_eq!(found(&SAYS.replace("SC0101", "SC0121"), &row).len(), 1);
+    }
+}
