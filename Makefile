@@ -35,10 +35,10 @@ demo-cluster-stop: ## stop what the demo of a cluster left running
 test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs, clusters, fuzz targets shortly
 	@tests/run
 
-check: ## format, lints, licences and the house rules
+check: ## format, lints, house rules (floors, circles, unsafe code, catalogues, links), licences, scripts, spelling
 	@tests/checks/run
 
-deny: ## check licences and sources of all dependencies (installs cargo-deny if needed)
+deny: ## deny.toml as cargo-deny reads it, duplicates as well (installs it if needed: a quarter of an hour of two cores)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check licenses bans sources
 

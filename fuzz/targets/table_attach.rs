@@ -140,7 +140,13 @@ fn payload(n: u8) -> Vec<u8> {
 }
 
 fn tombstone() -> Tombstone {
-    Tombstone { reason: Reason::Logout, node: 3, at: NOW, until: NOW.after(Duration::from_secs(3600)), ends_line: false }
+    Tombstone {
+        reason: Reason::Logout,
+        node: 3,
+        at: NOW,
+        until: NOW.after(Duration::from_secs(3600)),
+        ends_line: false,
+    }
 }
 
 fn create(table: &Table<'_, ProcessLock>, n: u8) -> Result<Created, TableError> {

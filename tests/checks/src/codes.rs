@@ -1,5 +1,6 @@
 //! Every code of a message (`SC0123`) is in the catalogue in `docs/operations.md`, with its level, its meaning and what
-//! to do about it; the catalogue names none that is not there; and no code stands for two things.
+//! to do about it; neither the catalogue nor other documentation names one that is not there; and no code stands for two
+//! things.
 //!
 //! The last is held like this: a code belongs to one file. Where one thing is said in several, [`SHARED`] says why.
 
@@ -11,6 +12,9 @@ const CATALOGUE: &str = "docs/operations.md";
 
 /// The levels of httpd that the catalogue may name.
 const LEVELS: [&str; 6] = ["emerg", "error", "warning", "notice", "info", "debug"];
+
+/// Shows in documentation what a code looks like.
+const EXAMPLE: &str = "SC0999";
 
 /// Codes that may stand in several files, and the one thing that they say there.
 const SHARED: [(&str, &str); 4] = [
@@ -39,23 +43,24 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         let files: BTreeSet<&str> = places.iter().map(|(file, _)| *file).collect();
         let is_shared = SHARED.iter().any(|(shared, _)| shared == code);
         if files.len() > 1 && !is_shared {
-            let files: Vec<&str> = files.into_iter().collect();
+            let files: Vec<&str> = files.iter().copied().collect();
             let what = format!("{code} stands in {}: one code, one thing, one place", files.join(", "));
             findings.push(Finding::new(file, line, what));
         }
-        if files_len(places) == 1 && is_shared {
+        if files.len() == 1 && is_shared {
             let what = format!("{code} stands in one file now: take it out of SHARED in tests/checks");
             findings.push(Finding::new(file, line, what));
         }
     }
-    for (code, line) in catalogue.iter().filter(|(code, _)| !said.contains_key(*code)) {
-        findings.push(Finding::new(CATALOGUE, *line, format!("nothing in src says {code}")));
+    // What was once there stays in the changelog.
+    for (file, text) in tree.files().filter(|(file, _)| file.ends_with(".md") && *file != "CHANGELOG.md") {
+        for (n, line) in text.lines().enumerate() {
+            for code in codes(line).filter(|code| !said.contains_key(*code) && *code != EXAMPLE) {
+                findings.push(Finding::new(file, n + 1, format!("nothing in src says {code}")));
+            }
+        }
     }
     findings
-}
-
-fn files_len(places: &[(&str, usize)]) -> usize {
-    places.iter().map(|(file, _)| *file).collect::<BTreeSet<_>>().len()
 }
 
 /// The rows `| SC0123 | level | what it means | what to do |`, with their lines.
@@ -122,6 +127,8 @@ mod tests {
     fn a_code_that_is_missing_is_found_on_either_side() {
         assert_eq!(found(SAYS, ""), ["src/module/a.rs:1: SC0101 is not in docs/operations.md"]);
         assert_eq!(found("", ROW), ["docs/operations.md:1: nothing in src says SC0101"]);
+        let doors = Tree::of(&[("docs/front-doors.md", "\nas the log says (`SC0101`), such as SC0999")]);
+        assert_eq!(check(&doors), [Finding::new("docs/front-doors.md", 2, "nothing in src says SC0101")]);
     }
 
     #[test]

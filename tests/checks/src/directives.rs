@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn a_message_may_not_name_what_is_not_there() {
-        let list = format!("{LIST}\nfn f() {{ say(\"raise SessionClusterIdel\") }}");
+        let list = format!("{LIST}\nfn f() {{ say(\"raise SessionClusterSoon\") }}");
         let lines = found(&list, "SessionCluster On\nSessionClusterIdle 1", TABLE);
-        assert_eq!(lines, ["src/module/conf/list.rs:3: there is no directive SessionClusterIdel"]);
+        assert_eq!(lines, ["src/module/conf/list.rs:3: there is no directive SessionClusterSoon"]);
     }
 
     #[test]
