@@ -5,7 +5,8 @@ export CARGO_TARGET_DIR
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help demo demo-stop demo-cluster demo-cluster-stop build test check install uninstall bench fuzz soak clean setup setup-tests deny bench-cluster bench-strategies plot-strategies chaos model
+.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check deny install uninstall \
+	bench fuzz soak bench-cluster bench-strategies plot-strategies chaos model clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +36,10 @@ demo-cluster-stop: ## stop what the demo of a cluster left running
 test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs, clusters, fuzz targets shortly
 	@tests/run
 
-check: ## format, lints, house rules (floors, circles, unsafe code, catalogues, links), licences, scripts, spelling
+check: ## format, lints, house rules, licences, scripts, spelling; nothing of it runs the module
 	@tests/checks/run
 
-deny: ## deny.toml as cargo-deny reads it, duplicates as well (installs it if needed: a quarter of an hour of two cores)
+deny: ## deny.toml as cargo-deny reads it, duplicates as well (installs it if needed, which takes long)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check licenses bans sources
 
@@ -58,15 +59,16 @@ soak: build ## the long forms of the live tests: 100 kills, 20 graceful restarts
 	@MSC_LONG=1 cargo test --locked --test live -- --nocapture --test-threads=1 deaths restarts
 
 bench-cluster: setup build ## print the figures of a cluster: logout elsewhere, what pages cost the store, fail-overs
-	@MSC_LONG=1 MSC_MODULE=$(abspath $(MODULE)) cargo test --locked --test cluster -- --nocapture --test-threads=1 logout nodes outage faults
+	@MSC_LONG=1 MSC_MODULE=$(abspath $(MODULE)) cargo test --locked --test cluster -- --nocapture --test-threads=1 \
+		logout nodes outage faults
 
-bench-strategies: setup-tests build ## the same work over every store, and beside other systems (15 minutes; BENCH_ROWS=redis,file for some rows)
+bench-strategies: setup-tests build ## the same work over every store and other systems (15 min; BENCH_ROWS=redis,file)
 	@MSC_MODULE=$(abspath $(MODULE)) cargo bench --locked --profile dev --bench strategies --quiet
 
 plot-strategies: ## docs/strategies.svg and the tables in docs/strategies.md again from docs/strategies.json
 	@cargo bench --locked --profile dev --bench strategies --quiet -- --plot
 
-chaos: setup-tests build ## three nodes at work while their store, the way to it and their processes fail in turn; with every store (15 minutes)
+chaos: setup-tests build ## three nodes while their store, the way to it and processes fail; every store (15 min)
 	@MSC_LONG=1 cargo test --locked --test cluster -- --nocapture --test-threads=1 chaos ended_sessions_stay_ended
 
 model: ## search all states of the protocol between nodes and store (minutes, and much memory)

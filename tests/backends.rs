@@ -1,5 +1,5 @@
-//! What every shared store must do, held against each that there is: the laws of `store::l2`, one function a law, and what
-//! is particular to an engine beside them.
+//! What every shared store must do, held against each that there is: the laws of `store::l2`, one function a law, and
+//! what is particular to an engine beside them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 

@@ -1,5 +1,5 @@
-//! Verify once for everything: real httpds with the authentication modules that people have, real directories, databases
-//! and providers behind them. Whatever authenticated the first request, the session answers from then on.
+//! Verify once for everything: real httpds with the authentication modules that people have, real directories,
+//! databases and providers behind them. Whatever authenticated the first request, the session answers from then on.
 
 #![cfg(feature = "httpd")]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.

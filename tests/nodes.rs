@@ -1,5 +1,5 @@
-//! Nodes of a cluster in one process: real tables, real watchers and the reference store, without httpd and without waiting
-//! for anything but leases. What each test says must hold with every store; here the faults can be had exactly.
+//! Nodes of a cluster in one process: real tables, real watchers and the reference store, without httpd and without
+//! waiting for anything but leases. What each test says must hold with every store; here the faults can be had exactly.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 

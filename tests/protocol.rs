@@ -1,9 +1,9 @@
-//! The protocol between nodes and the shared store, explored state by state: every order in which processes can take their
-//! steps, with clocks that move, processes that die and faults that happen in between. First the protocol as it is, in which
-//! nothing may be broken; then, one at a time, the flaws that it could have, each of which must be found.
+//! The protocol between nodes and the shared store, explored state by state: every order in which processes can take
+//! their steps, with clocks that move, processes that die and faults that happen in between. First the protocol as it
+//! is, in which nothing may be broken; then, one at a time, the flaws that it could have, each of which must be found.
 //!
-//! With `-- --nocapture` it prints how much was explored, and for each flaw a shortest trace. `make model` explores all, which
-//! takes minutes and much memory: the largest settings have over 30 million states.
+//! With `-- --nocapture` it prints how much was explored, and for each flaw a shortest trace. `make model` explores
+//! all, which takes minutes and much memory: the largest settings have over 30 million states.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
@@ -24,7 +24,7 @@ use protocol::cluster::{
 };
 use protocol::search::{Report, search};
 
-/// One session that may be ended once: on node 0, while node 1 serves its pages. Nothing goes wrong but processes that die.
+/// One session that may be ended once: on node 0, while node 1 serves its pages. Processes may die, and that is all.
 const PLAIN: Cluster = Cluster {
     keys: 1,
     begun: true,
@@ -97,8 +97,8 @@ const TWO_STEPS_LOSSY: Cluster =
 const TWO_KEYS: Cluster =
     Cluster { keys: 2, requests: 4, of: &[Request::Login, Request::Logout], begun: false, ..PLAIN };
 
-/// States that are looked at where time is short. Searches go from the start outwards, so that what is left out are only
-/// the longest runs.
+/// States that are looked at where time is short. Searches go from the start outwards, so that what is left out are
+/// only the longest runs.
 const MOST: usize = 2_500_000;
 
 fn explore(cluster: &Cluster) -> Report {

@@ -1,4 +1,4 @@
--- Tables for SessionClusterStore dbd, in MariaDB 10.3 or later, or MySQL 5.7 or later. Apply once, in a database of their own:
+-- Tables for SessionClusterStore dbd, in MariaDB from 10.3 or MySQL from 5.7. Apply once, in a database of their own:
 --
 --     CREATE DATABASE sessions;
 --     CREATE USER httpd IDENTIFIED BY 'a password';
@@ -10,9 +10,9 @@
 --     DBDMax 16
 --     SessionClusterStore dbd
 --
--- All servers must speak to the same database server. With innodb_flush_log_at_trx_commit other than 1, logins and logouts of the
--- last second are lost when the machine fails; all servers then notice that it was started again and ask it about each session.
--- Records of more than max_allowed_packet (16 MB if nothing else is said) cannot be stored.
+-- All servers must speak to the same database server. With innodb_flush_log_at_trx_commit other than 1, logins and
+-- logouts of the last second are lost when the machine fails; all servers then notice that it was started again and ask
+-- it about each session. Records of more than max_allowed_packet (16 MB if nothing else is said) cannot be stored.
 --
 -- Other tables than sc_*: replace "sc_" everywhere by, say, "shop_", and write SessionClusterStore dbd prefix=shop
 --

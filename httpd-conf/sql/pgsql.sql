@@ -9,8 +9,8 @@
 --     DBDMax 16
 --     SessionClusterStore dbd
 --
--- All servers must speak to the same database server. With synchronous_commit or fsync off, logins and logouts of the last moment
--- may be lost when it fails; all servers then notice that it was started again and ask it about each session.
+-- All servers must speak to the same database server. With synchronous_commit or fsync off, logins and logouts of the
+-- last moment may be lost when it fails; all servers notice that it was started again and ask it about each session.
 --
 -- Other tables than sc_*: replace "sc_" everywhere by, say, "shop_", and write SessionClusterStore dbd prefix=shop
 --
@@ -61,8 +61,8 @@ CREATE UNLOGGED TABLE sc_instance (
     token VARCHAR(64) NOT NULL
 );
 
--- One row, which every writer to the log changes first: so that they come one after the other. Changed so often that its page
--- must have room for many dead versions.
+-- One row, which every writer to the log changes first: so that they come one after the other. Changed so often that
+-- its page must have room for many dead versions.
 CREATE TABLE sc_state (
     one SMALLINT NOT NULL PRIMARY KEY,
     version SMALLINT NOT NULL,             -- of these tables

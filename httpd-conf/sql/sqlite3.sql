@@ -7,8 +7,9 @@
 --     DBDParams /var/lib/httpd/sessions.sqlite
 --     SessionClusterStore dbd
 --
--- SQLite is for the servers of one host: all must see the same file on a local disk. Whom httpd runs as must be able to write
--- to the file and to its directory. Nobody else needs to read it: what it holds is sealed, but tells who was there when.
+-- SQLite is for the servers of one host: all must see the same file on a local disk. Whom httpd runs as must be able to
+-- write to the file and to its directory. Nobody else needs to read it: what it holds is sealed, but tells who was
+-- there when.
 --
 -- Other tables than sc_*: replace "sc_" everywhere by, say, "shop_", and write SessionClusterStore dbd prefix=shop
 --

@@ -1,5 +1,5 @@
-//! Databases fail: nothing that was confirmed is lost, nobody waits for longer than they said, nothing that is not known is taken
-//! for an absent session, and all is well again when the fault is over.
+//! Databases fail: nothing that was confirmed is lost, nobody waits for longer than they said, nothing that is not
+//! known is taken for an absent session, and all is well again when the fault is over.
 
 use super::dbd::probe;
 use super::probe::{Probe, ViaHttpd};
@@ -24,8 +24,8 @@ const SLACK: Duration = Duration::from_millis(400);
 const RECOVERY: Duration = Duration::from_secs(15);
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// What mod_dbd says when a database is away: no connection, no pool of them (at the start of a child), one that broke; or that
-/// there is no database.
+/// What mod_dbd says when a database is away: no connection, no pool of them (at the start of a child), one that broke;
+/// or that there is no database.
 const SIGNS: [&str; 7] = ["AH00629", "AH00632", "AH00633", "AH00636", "AH00639", "AH02654", "AH02655"];
 
 fn allow_outages(probe: &Probe) {

@@ -1,11 +1,11 @@
-//! Two stores as one, while sessions move from the one to the other. The log of both may tell of a mark twice, so that the law
-//! about what exactly it tells is not among these.
+//! Two stores as one, while sessions move from the one to the other. The log of both may tell of a mark twice, so that
+//! the law about what exactly it tells is not among these.
 
 use super::redis::{InRedis, shared};
 use super::store::{Store, events, key, load, log, metadata, node, pulse, read_all, record, soon, tombstone};
 use crate::harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
-use mod_session_cluster::store::l2::{Backend, Draining, Event, MemoryBackend, Position, Stored};
+use mod_session_cluster::store::l2::{Backend, Draining, Event, Mark, MemoryBackend, Position, Stored};
 use mod_session_cluster::store::tombstone::Reason;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -135,7 +135,8 @@ fn a_mark_is_above_every_stamp_of_both_stores_and_heard_by_both_kinds_of_nodes()
         for reader in [&ahead, &behind] {
             assert_eq!(reader.cutoffs(&[scope], soon()), Ok(vec![Some(cutoff)]));
             let told = events(&mut *log(reader), Position::default());
-            let heard = |event: &Event| matches!(event, Event::Marked(mark) if mark.scope == scope && mark.cutoff == cutoff);
+            let is_it = |mark: &Mark| mark.scope == scope && mark.cutoff == cutoff;
+            let heard = |event: &Event| matches!(event, Event::Marked(mark) if is_it(mark));
             assert!(told.iter().any(heard), "{told:?}");
             let marks = log(reader).marks(soon()).unwrap();
             assert_eq!(marks.iter().filter(|mark| mark.scope == scope).count(), 1);

@@ -1,5 +1,6 @@
-//! A store in files of which somebody died at each step, whose files are damaged, or whose directory is away: what is there is
-//! never taken for absent, nothing is done in a store that is not the one, and whoever comes next finishes what was begun.
+//! A store in files of which somebody died at each step, whose files are damaged, or whose directory is away: what is
+//! there is never taken for absent, nothing is done in a store that is not the one, and whoever comes next finishes
+//! what was begun.
 
 mod disk;
 mod processes;

@@ -35,9 +35,10 @@ macro_rules! hold_to_the_laws {
     )+)+};
 }
 
-/// As [`hold_to_the_laws`], for caches: what can only store over what is there, and has no log. Missing are all laws about the log;
-/// that of threads that create a key one wins (there is no insert-if-absent, and keys are drawn once); and, because hosts read and
-/// then write, what is said of touches and marks of all threads at once. `an_end_wins_every_race` is held without its log.
+/// As [`hold_to_the_laws`], for caches: what can only store over what is there, and has no log. Missing are all laws
+/// about the log; that of threads that create a key one wins (there is no insert-if-absent, and keys are drawn once);
+/// and, because hosts read and then write, what is said of touches and marks of all threads at once.
+/// `an_end_wins_every_race` is held without its log.
 macro_rules! hold_to_the_laws_without_a_log {
     ($begin:expr) => {
         hold_to_the_laws! { $begin;

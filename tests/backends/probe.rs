@@ -1,5 +1,5 @@
-//! Stores that live only inside httpd, as any other: each operation is a request to the probe (`tests/probe`), a module that
-//! does it on a store in the process of a real httpd.
+//! Stores that live only inside httpd, as any other: each operation is a request to the probe (`tests/probe`), a module
+//! that does it on a store in the process of a real httpd.
 
 #[allow(dead_code)] // The other side uses the rest.
 #[path = "../probe/protocol.rs"]
@@ -45,7 +45,7 @@ fn module() -> &'static Path {
             profile,
             "--target-dir",
         ]);
-        // What cargo tells this test of its own package would make it build everything anew: some build scripts look at it.
+        // What cargo tells this test of its own package would make it build everything anew: build scripts look at it.
         let told = |name: &str| {
             ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "OUT_DIR"]
                 .iter()
@@ -126,7 +126,7 @@ fn number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A part of the probe's store that nobody else uses. The probe stops with the last test that uses it, and then what it needs.
+/// A part of the probe's store that nobody else uses. The probe stops with the last test that uses it.
 pub(crate) struct InProbe {
     probe: Arc<Probe>,
     prefix: String,

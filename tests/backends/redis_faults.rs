@@ -1,5 +1,5 @@
-//! Redis fails in each way that it can: nobody waits for longer than they said, nothing that is not known is taken for an
-//! absent session or a write that was done, and all is well again soon after the fault is over.
+//! Redis fails in each way that it can: nobody waits for longer than they said, nothing that is not known is taken for
+//! an absent session or a write that was done, and all is well again soon after the fault is over.
 
 mod takeover;
 

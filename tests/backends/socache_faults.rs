@@ -1,5 +1,5 @@
-//! What goes wrong with caches: a server that is away, frozen, empty, full or too small, one whose connections end, and ends that
-//! race retirements.
+//! What goes wrong with caches: a server that is away, frozen, empty, full or too small, one whose connections end, and
+//! ends that race retirements.
 
 use super::probe::Probe;
 use super::socache::probe;
@@ -155,8 +155,8 @@ fn an_end_that_races_retirements_is_never_undone() {
     }
 }
 
-/// Where the connections of a client end, without a word and without being reset, its session is never absent, also not when the
-/// client tries the server anew some seconds later, and it is soon found again.
+/// Where the connections of a client end, without a word and without being reset, its session is never absent, also not
+/// when the client tries the server anew some seconds later, and it is soon found again.
 fn is_never_absent_when_connections_end(provider: &str, server: u16) {
     let faults = Faults::before(server);
     let probe = at(provider, faults.port());

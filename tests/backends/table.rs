@@ -1,5 +1,5 @@
-//! The table alone, in memory and in a mapped file, held to those laws that make sense without a store behind it: nobody else
-//! reads a log, and marks are made one at a time.
+//! The table alone, in memory and in a mapped file, held to those laws that make sense without a store behind it:
+//! nobody else reads a log, and marks are made one at a time.
 
 use super::store::Store;
 use mod_session_cluster::clock::Timestamp;

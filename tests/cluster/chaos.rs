@@ -1,5 +1,5 @@
-//! Everything at once: people come, wander between nodes and go, while the store, the way to it and the nodes' processes fail
-//! in turn. Whatever it costs, nobody is taken for somebody else, and who has left stays out.
+//! Everything at once: people come, wander between nodes and go, while the store, the way to it and the nodes'
+//! processes fail in turn. Whatever it costs, nobody is taken for somebody else, and who has left stays out.
 
 use super::nodes::Nodes;
 use crate::harness::faults::Faults;
@@ -16,8 +16,8 @@ const THREADS: usize = 6;
 const PEOPLE: usize = 20;
 /// The default of `SessionClusterLogoutBound`, and what a busy machine may add to it.
 const BOUND: Duration = Duration::from_millis(500 + 100);
-/// Twice the default of `SessionClusterStoreTimeout`, and what a busy machine may add: httpd itself needs a second to replace
-/// a child.
+/// Twice the default of `SessionClusterStoreTimeout`, and what a busy machine may add: httpd itself needs a second to
+/// replace a child.
 const LONGEST: Duration = Duration::from_millis(2 * 50 + 2000);
 /// By when all is well after a fault.
 const RECOVERY: Duration = Duration::from_secs(2);
@@ -222,8 +222,8 @@ impl Chaos<'_> {
         self.graves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody comes back with the cookie of an ended session, most often one that ended within the last two seconds: that is
-    /// when a node may not have heard of it.
+    /// Somebody comes back with the cookie of an ended session, most often one that ended within the last two seconds:
+    /// that is when a node may not have heard of it.
     fn haunt(&self) {
         let (recent, all) = {
             let graves = self.graves();

@@ -1,5 +1,5 @@
-//! The examples for clusters in `httpd-conf/`: each is loaded as it stands by two nodes over real servers of the kind that
-//! it is for.
+//! The examples for clusters in `httpd-conf/`: each is loaded as it stands by two nodes over real servers of the kind
+//! that it is for.
 
 use super::nodes::Nodes;
 use super::stores::Kind;

@@ -98,8 +98,8 @@ fn assert_survived(url: &str, fail_over: impl FnOnce()) {
     println!("a login succeeded {took:?} after the fault began; {pages} pages, the longest took {longest:?}");
     for seen in &seen {
         assert_eq!((seen.wrong, seen.refused), (0, 0), "{seen:?}");
-        // Each had been on each node before: the default is to go on. A record that the new master has to confirm may come
-        // upon a moment in which that is not to be had yet.
+        // Each had been on each node before: the default is to go on. A record that the new master has to confirm may
+        // come upon a moment in which that is not to be had yet.
         assert!(seen.unavailable * 100 <= seen.pages, "{seen:?}");
         assert!(seen.pages > 30, "{seen:?}");
     }

@@ -1,5 +1,5 @@
-//! Sticky sessions: `httpd-conf/55-sticky.conf` as it stands, with mod_proxy_balancer before three nodes. Each browser stays
-//! with its node; one node dies, one is drained, and some cookies carry routes that nobody gave them.
+//! Sticky sessions: `httpd-conf/55-sticky.conf` as it stands, with mod_proxy_balancer before three nodes. Each browser
+//! stays with its node; one node dies, one is drained, and some cookies carry routes that nobody gave them.
 
 use super::nodes::{Nodes, figure};
 use crate::harness::redis::Redis;
@@ -68,8 +68,8 @@ impl Balanced {
         &mut self.nodes[n - 1]
     }
 
-    /// Kills a node at one blow, and waits until its last process is gone: a request that such a one still took is lost with
-    /// it, and mod_proxy answers 502.
+    /// Kills a node at one blow, and waits until its last process is gone: a request that such a one still took is lost
+    /// with it, and mod_proxy answers 502.
     fn kill(&mut self, name: &str) {
         let node = self.node(name);
         let address = node.address();

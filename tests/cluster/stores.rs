@@ -45,8 +45,9 @@ macro_rules! hold_to_the_laws_of_a_cluster {
     ($begin:expr) => {
         hold_to_the_laws_of_a_cluster! { $begin;
             a_login_is_one_everywhere_and_so_is_a_logout, a_logout_is_heard_of_within_the_bound,
-            all_sessions_of_a_user_end_everywhere, pages_need_no_store_within_the_bound, without_the_store_nobody_is_logged_out,
-            nothing_is_lost_when_nodes_are_restarted, ended_sessions_stay_ended_whatever_fails
+            all_sessions_of_a_user_end_everywhere, pages_need_no_store_within_the_bound,
+            without_the_store_nobody_is_logged_out, nothing_is_lost_when_nodes_are_restarted,
+            ended_sessions_stay_ended_whatever_fails
         }
     };
     ($begin:expr; $($law:ident),+) => {$(

@@ -1,5 +1,5 @@
-//! `SessionClusterAdopt` over client certificates, by both ways in which mod_ssl makes a user of one: `SSLUserName`, and
-//! `FakeBasicAuth` with a password file. curl(1) is the browser.
+//! `SessionClusterAdopt` over client certificates, by both ways in which mod_ssl makes a user of one: `SSLUserName`,
+//! and `FakeBasicAuth` with a password file. curl(1) is the browser.
 
 use super::curl::Curl;
 use super::ports::free_port;

@@ -1,4 +1,4 @@
-//! Where adopting meets what other modules do beside naming the user: headers for applications, names of their own, rights.
+//! Where adopting meets what other modules do beside naming the user: headers for applications, names, rights.
 
 use super::basic::{PASSWORD, basic, door};
 use super::oidc_provider::{CALLBACK, Provider};

@@ -1,5 +1,5 @@
-//! What applications and their clients could get wrong on purpose: old cookies, hop-by-hop headers, error statuses, orders
-//! where a session does not count.
+//! What applications and their clients could get wrong on purpose: old cookies, hop-by-hop headers, error statuses,
+//! orders where a session does not count.
 
 use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually};
 use std::fs::{self, Permissions};
@@ -76,7 +76,8 @@ fn a_client_cannot_take_an_exported_header_away_from_a_backend() {
     eventually("b", Duration::from_secs(9), || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let httpd = start(&format!(
         "LoadModule proxy_module modules/mod_proxy.so\nLoadModule proxy_http_module modules/mod_proxy_http.so\n\
-         ProxyPass /app/back http://127.0.0.1:{port}\n<Location /app/back>\nSessionClusterExport header user grants\n</Location>"
+         ProxyPass /app/back http://127.0.0.1:{port}\n<Location /app/back>\n\
+         SessionClusterExport header user grants\n</Location>"
     ));
     let mut alice = httpd.browser_of("alice");
     let sees = |page: Page| page.body.to_ascii_lowercase().contains("x-session-user: alice");

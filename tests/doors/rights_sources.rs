@@ -1,5 +1,5 @@
-//! Rights from where people keep them: an LDAP directory, a database, DBM files. Fetched at the own login, used from the
-//! session, and asked anew when they are too old: who is gone from there is gone here.
+//! Rights from where people keep them: an LDAP directory, a database, DBM files. Fetched at the own login, used from
+//! the session, and asked anew when they are too old: who is gone from there is gone here.
 
 use super::basic::PASSWORD;
 use super::database::Database;

@@ -20,7 +20,8 @@ fn start(mpm: Mpm) -> Httpd {
         .load(&[mpm.cgi_module()])
         .conf("ScriptAlias /run cgi/run.pl\nScriptAlias /app/run cgi/run.pl\nScriptAlias /deaf cgi/run.pl")
         .conf("<IfModule mod_cgid.c>\nScriptSock cgid\n</IfModule>")
-        .conf("SessionClusterExport env user terms grants\n<LocationMatch ^/(app/)?run>\nSessionClusterBackend On\n</LocationMatch>")
+        .conf("SessionClusterExport env user terms grants")
+        .conf("<LocationMatch ^/(app/)?run>\nSessionClusterBackend On\n</LocationMatch>")
         .file("cgi/run.pl", APPLICATION)
         .start();
     eventually("cgid", Duration::from_secs(5), || (httpd.browser().get("/run").status == 200).then_some(()));

@@ -18,7 +18,8 @@ fn site(mpm: Mpm) -> Site {
              SessionClusterAttribute list \"a,b\" split=,\n\
              SessionClusterAttribute nasty \"%{unescape:a%0D%0AX-Forged: b}\"\n</Location>",
         )
-        .conf("SessionClusterExport env user name list grants nasty auth-type user=WHO\nSessionClusterExport header user list=X-List")
+        .conf("SessionClusterExport env user name list grants nasty auth-type user=WHO")
+        .conf("SessionClusterExport header user list=X-List")
 }
 
 /// Starts a server with the script at `/env.cgi` and `/app/env.cgi`.

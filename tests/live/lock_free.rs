@@ -12,8 +12,8 @@ const REQUESTS: usize = 300;
 fn a_session_costs_no_system_call(mpm: Mpm) {
     let httpd = Site::new(mpm).conf("MaxKeepAliveRequests 0").one_process().start();
     let cookie = format!("Cookie: SCID={}\r\n", httpd.browser_of("alice").session());
-    // Threads of the MPM wait for each other more or less often, as the machine is busy; a call that every page makes is
-    // there each time. Hence up to five tries.
+    // Threads of the MPM wait for each other more or less often, as the machine is busy; a call that every page makes
+    // is there each time. Hence up to five tries.
     let mut extra = BTreeMap::new();
     for _ in 0..5 {
         let without = count(&httpd, "/open/page.html", "");

@@ -1,5 +1,5 @@
-//! What the login page does beside checking a password: it slows down guessing, keeps what a visitor was sending, answers
-//! programs in JSON, and looks as its administrator wants.
+//! What the login page does beside checking a password: it slows down guessing, keeps what a visitor was sending,
+//! answers programs in JSON, and looks as its administrator wants.
 
 use crate::harness::{Httpd, Mpm, Page, Site, on_each_mpm};
 
@@ -140,14 +140,19 @@ fn the_pages_are_the_administrators_own_in_the_visitors_language() {
     let httpd = Site::new(Mpm::Event)
         .load(&["negotiation"])
         .conf(
-            "<Location /login>\nSessionClusterTemplate /pages/frame\nSessionClusterText sign_in \"Enter <here>\"\n</Location>\n\
+            "<Location /login>\nSessionClusterTemplate /pages/frame\n\
+             SessionClusterText sign_in \"Enter <here>\"\n</Location>\n\
              <Location /pages>\nOptions MultiViews\n</Location>\nAddLanguage de .de\nAddLanguage en .en\n\
              LanguagePriority en de\nForceLanguagePriority Prefer Fallback",
         )
-        .file("htdocs/pages/frame.html.en", "<title>{{ t(title) }}</title><main>{% include \"body.html\" %}</main>")
+        .file(
+            "htdocs/pages/frame.html.en",
+            "<title>{{ t(title) }}</title><main>{% include \"body.html\" %}</main>",
+        )
         .file(
             "htdocs/pages/frame.html.de",
-            "{% set texts = {\"sign_in\": \"Anmelden\", \"password\": \"Kennwort\"} %}<main>{% include \"body.html\" %}</main>",
+            "{% set texts = {\"sign_in\": \"Anmelden\", \"password\": \"Kennwort\"} %}\
+             <main>{% include \"body.html\" %}</main>",
         )
         .start();
     let get = |language: &str| {

@@ -32,7 +32,8 @@ pub(super) fn shop(site: Site) -> Site {
 /// The shop, with mod_session at work in the login and logout handlers too, where it would save what it loaded.
 pub(super) fn shop_all_over(mpm: Mpm) -> Site {
     shop(Site::new(mpm).load(&["session"])).conf(
-        "<LocationMatch \"^/(shop|login|logout)\">\nSession On\nSessionCluster On\nSessionMaxAge 3600\n</LocationMatch>",
+        "<LocationMatch \"^/(shop|login|logout)\">\nSession On\nSessionCluster On\nSessionMaxAge 3600\n\
+         </LocationMatch>",
     )
 }
 
@@ -78,10 +79,11 @@ fn a_login_by_mod_auth_form_is_a_session_and_its_logout_ends_it(mpm: Mpm) {
             "<Location /form>\nSession On\nSessionCluster On\nAuthType Form\nAuthName Form\nAuthFormProvider file\n\
              AuthUserFile passwords\nAuthFormLoginRequiredLocation /front.html\nRequire valid-user\n</Location>\n\
              <Location /dologin>\nSetHandler form-login-handler\nSession On\nSessionCluster On\nAuthType Form\n\
-             AuthName Form\nAuthFormProvider file\nAuthUserFile passwords\nAuthFormLoginSuccessLocation /form/page.html\n\
+             AuthName Form\nAuthFormProvider file\nAuthUserFile passwords\n\
+             AuthFormLoginSuccessLocation /form/page.html\n\
              AuthFormLoginRequiredLocation /front.html\nRequire all granted\n</Location>\n\
-             <Location /dologout>\nSetHandler form-logout-handler\nSession On\nSessionCluster On\nAuthType Form\nAuthName Form\n\
-             AuthFormLogoutLocation /front.html\nRequire all granted\n</Location>",
+             <Location /dologout>\nSetHandler form-logout-handler\nSession On\nSessionCluster On\nAuthType Form\n\
+             AuthName Form\nAuthFormLogoutLocation /front.html\nRequire all granted\n</Location>",
         )
         .file("htdocs/form/page.html", "form\n")
         .file("htdocs/front.html", "front\n")

@@ -100,7 +100,8 @@ fn expressions_see_the_session_wherever_httpd_takes_them() {
         .conf(
             "<If \"%{SESSION:role} == 'tutor'\">\nHeader set X-If yes\n</If>\n\
              Header set X-Courses \"expr=%{SESSION:courses}\"\n\
-             RewriteEngine On\nRewriteCond expr \"'it' -in SESSION('courses')\"\nRewriteRule ^/open/rewritten$ /open/page.html\n\
+             RewriteEngine On\nRewriteCond expr \"'it' -in SESSION('courses')\"\n\
+             RewriteRule ^/open/rewritten$ /open/page.html\n\
              SessionClusterExport env role user=WHO\nLogFormat \"who=%{WHO}e role=%{SESSION_ROLE}e\" rights\n\
              CustomLog rights.log rights",
         )

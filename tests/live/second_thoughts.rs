@@ -16,7 +16,8 @@ fn start(more: &str) -> Httpd {
     let httpd = Site::new(Mpm::Event)
         .load(&["cgid"])
         .conf("ScriptSock cgid\nScriptAlias /run cgi/run.pl\nScriptAlias /app/run cgi/run.pl")
-        .conf("SessionClusterExport env user grants\n<LocationMatch ^/(app/)?run>\nSessionClusterBackend On\n</LocationMatch>")
+        .conf("SessionClusterExport env user grants")
+        .conf("<LocationMatch ^/(app/)?run>\nSessionClusterBackend On\n</LocationMatch>")
         .conf(
             "SessionClusterSecret file:secret\n<Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\n\
              Require valid-user\n</Location>",
@@ -88,7 +89,8 @@ fn to_end_all_others_makes_no_session_live_longer() {
 fn nobody_chooses_where_their_rights_come_from() {
     let httpd = start(
         "<Location /other>\nSetHandler session-cluster-login\nSessionClusterAuthn file\nAuthUserFile passwords\n\
-         SessionClusterGrant admin user alice\n</Location>\n<Location /app>\nSessionClusterRightsAge 300ms\n</Location>",
+         SessionClusterGrant admin user alice\n</Location>\n\
+         <Location /app>\nSessionClusterRightsAge 300ms\n</Location>",
     );
     let mut browser = httpd.browser();
     let form = [("httpd_username", "alice"), ("httpd_password", "wonderland")];

@@ -1,4 +1,4 @@
-//! Nodes over a store that has no log, such as memcached: each session by itself must have been asked about within the bound.
+//! Nodes over a store that has no log, such as memcached: each session must have been asked about within the bound.
 
 use super::{BOUND, Node, START};
 use mod_session_cluster::clock::Timestamp;

@@ -1,8 +1,8 @@
-//! The probe: a module of its own that lets a test work on a store inside httpd, where some stores live only. One POST is one
-//! operation (`protocol`); the store is opened by the words of `ProbeStore`, as `SessionClusterStore` would.
+//! The probe: a module of its own that lets a test work on a store inside httpd, where some stores live only. One POST
+//! is one operation (`protocol`); the store is opened by the words of `ProbeStore`, as `SessionClusterStore` would.
 //!
-//! Stores and readers of logs are kept in the process that serves, by numbers that the test draws: so there must be one child
-//! process only.
+//! Stores and readers of logs are kept in the process that serves, by numbers that the test draws: so there must be one
+//! child process only.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // What goes wrong here is a panic, an answer 500 and a failed test.
 

@@ -1,5 +1,5 @@
-//! What a test and the probe say to each other: one operation a request, and what came of it. Each is postcard in base64url.
-//! Seen by both sides; stores' own types are put in plain ones here, because they need no form for the wire otherwise.
+//! What a test and the probe say to each other: one operation a request, and what came of it. Each is postcard in
+//! base64url. Stores' own types are put in plain ones here, because nothing else sends them over a wire.
 
 use data_encoding::BASE64URL_NOPAD;
 use mod_session_cluster::clock::Timestamp;

@@ -1,5 +1,5 @@
-//! The protocol, with its settings and, one at a time, the flaws that it might have. Every step that some process could take
-//! next is one function call; between any two of them anything else may happen.
+//! The protocol, with its settings and, one at a time, the flaws that it might have. Every step that some process could
+//! take next is one function call; between any two of them anything else may happen.
 
 use super::search::{Model, Next, Step};
 use super::state::{ALLOWANCE, BOUND, KEYS, Local, NEVER, NODES, Node, OLDEST, Promise, Round, State};
@@ -139,7 +139,7 @@ impl Cluster {
         }
     }
 
-    /// What is broken when `node` serves `key` now, having read its clock when the end had been promised for `over_for`.
+    /// What is broken when `node` serves `key` now. When it read its clock, the end had been promised for `over_for`.
     pub(crate) fn judge_served(
         &self,
         state: &State,

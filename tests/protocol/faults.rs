@@ -96,8 +96,8 @@ impl Cluster {
     }
 }
 
-/// What was acknowledged and lost binds nobody until it is asserted again. Where only the log's entry was lost, a node may
-/// have a lease from before the fail-over: the time begins anew.
+/// What was acknowledged and lost binds nobody until it is asserted again. Where only the log's entry was lost, a node
+/// may have a lease from before the fail-over: the time begins anew.
 fn forget_lost_promises(state: &mut State, before: &State) {
     for key in 0..state.promises.len() {
         let (was, is) = (before.store.stored(key as u8), state.store.stored(key as u8));

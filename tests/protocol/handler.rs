@@ -1,4 +1,4 @@
-//! Login, logout and retirement: the store first, then the own table, then the answer. The process may die between any two.
+//! Login, logout and retirement: the store, then the own table, then the answer. The process may die between any two.
 
 use super::cluster::{Cluster, Flaw, Request, Steps};
 use super::state::{Handler, Local, Seen, State};
@@ -106,8 +106,8 @@ impl Cluster {
         handler_is(node, key, state, Handler::Retired { key, seen }, "retires at the store key", steps);
     }
 
-    /// What the store acknowledged goes into the table only if that was the store whose log is followed now: the new one
-    /// may have lost it, and its tombstones have been asserted already. Else it is asked for once more.
+    /// What the store acknowledged goes into the table only if that was the store whose log is followed now: the new
+    /// one may have lost it, and its tombstones have been asserted already. Else it is asked for once more.
     fn put(&self, node: usize, key: u8, seen: Seen, steps: &mut Steps<'_>) {
         let mut state = *steps.from;
         let here = &mut state.nodes[node];

@@ -27,8 +27,8 @@ impl Cluster {
         }
     }
 
-    /// The lease is read before the table and the generation. Whoever has a lease at hand that holds, reads a table that
-    /// knows all that was written before that lease's pulse.
+    /// The lease is read before the table and the generation. Whoever has a lease at hand that holds, reads a table
+    /// that knows all that was written before that lease's pulse.
     fn page_begins(&self, node: usize, key: u8, steps: &mut Steps<'_>) {
         let state = steps.from;
         let over_for = state.promises[usize::from(key)].over_for;

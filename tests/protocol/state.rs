@@ -1,5 +1,5 @@
-//! A cluster at one moment: the store, two nodes, what each of their processes is doing, and what has been promised to users.
-//! The promises are no part of the protocol: they are what the properties are judged by.
+//! A cluster at one moment: the store, two nodes, what each of their processes is doing, and what has been promised to
+//! users. The promises are no part of the protocol: they are what the properties are judged by.
 
 use super::store::{Store, Stored};
 use std::fmt::{Display, Formatter, Result as Written};

@@ -1,5 +1,5 @@
-//! The shared store, as the sequence of writes that it executed. What is kept of a key, and the log, follow from them; so a
-//! fail-over that loses the last writes is a shorter sequence.
+//! The shared store, as the sequence of writes that it executed. What is kept of a key, and the log, follow from them;
+//! so a fail-over that loses the last writes is a shorter sequence.
 
 /// Writes of one run at most.
 const MOST: usize = 8;

@@ -1,5 +1,5 @@
-//! The watcher of a node: pulse, entries of the log, position, lease. It may die between any two steps, and another begins a
-//! round with what stands in shared memory.
+//! The watcher of a node: pulse, entries of the log, position, lease. It may die between any two steps, and another
+//! begins a round with what stands in shared memory.
 
 use super::cluster::{Cluster, Flaw, Steps};
 use super::state::{KEYS, Local, Node, Round, State, Watcher};

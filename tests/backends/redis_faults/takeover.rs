@@ -22,7 +22,7 @@ fn by_sentinels(servers: &Sentinels, wait: &str) -> RedisBackend {
     backend(&[&hosts(&servers.sentinel_ports()), &master, wait])
 }
 
-/// Creates and ends sessions until the fault is over, and gives back what was acknowledged and how often something was not.
+/// Creates and ends sessions until the fault is over. Gives back what was acknowledged, and how often it was not.
 fn write_through(client: &RedisBackend, now: Timestamp, is_over: &AtomicBool) -> (Vec<Key>, Vec<Key>, usize) {
     let (mut created, mut ended, mut refused) = (Vec::new(), Vec::new(), 0);
     for turn in 0.. {
@@ -110,8 +110,8 @@ fn a_fail_over_on_purpose_loses_nothing_that_all_replicas_confirmed() {
     assert_kept(&reader, &created, &ended);
 }
 
-/// A master that is stopped while another one takes its place, and then runs on: until a sentinel tells it otherwise, which
-/// takes seconds, it takes itself for the master.
+/// A master that is stopped while another one takes its place, and then runs on: until a sentinel tells it otherwise,
+/// which takes seconds, it takes itself for the master.
 struct Revenant {
     servers: Sentinels,
     key: Key,

@@ -1,6 +1,6 @@
 //! Every code of a message (`SC0123`) is in the catalogue in `docs/operations.md`, with its level, its meaning and what
-//! to do about it; neither the catalogue nor other documentation names one that is not there; and no code stands for two
-//! things.
+//! to do about it; neither the catalogue nor other documentation names one that is not there; and no code stands for
+//! two things.
 //!
 //! The last is held like this: a code belongs to one file. Where one thing is said in several, [`SHARED`] says why.
 

@@ -1,7 +1,8 @@
 //! Every directive is in `httpd-conf/00-reference.conf` and in the README's table, and neither names one that is not
 //! there. Nor does a message.
 //!
-//! The list of directives is found by content: a text for C in `src/module` that is a directive's name and nothing else.
+//! The list of directives is found by content: a text for C in `src/module` that is a directive's name and nothing
+//! else.
 
 use crate::rust::sources;
 use crate::tree::{Finding, Tree};
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn lists_that_agree_pass() {
-        let reference = "# For the SessionClusterFoo of old, see elsewhere.\nSessionClusterIdle 30m\n  # SessionCluster On";
+        let reference = "# See SessionClusterFoo elsewhere.\nSessionClusterIdle 30m\n  # SessionCluster On";
         assert!(found(LIST, reference, TABLE).is_empty());
     }
 

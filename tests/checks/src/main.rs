@@ -1,4 +1,5 @@
-//! The house rules of the project, each a file here. Prints what breaks one and where, and ends with 1 if anything does.
+//! The house rules of the project, each a file here. Prints what breaks one and where, and ends with 1 if anything
+//! does.
 //!
 //! ```text
 //! cargo run -p msc-checks [NAME...]     all, or those named, from the root of the project
