@@ -4,7 +4,7 @@
 //!
 //! The last is held like this: a code belongs to one file. Where one thing is said in several, [`SHARED`] says why.
 
-use crate::rust::sources;
+use crate::rust::{Source, sources};
 use crate::tree::{Finding, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,30 +17,41 @@ const LEVELS: [&str; 6] = ["emerg", "error", "warning", "notice", "info", "debug
 const EXAMPLE: &str = "SC0999";
 
 /// Codes that may stand in several files, and the one thing that they say there.
-const SHARED: [(&str, &str); 4] = [
+const SHARED: [(&str, &str); 3] = [
     ("SC0117", "the kernel gave no memory or no randomness at start"),
     ("SC0121", "SessionClusterStore cannot be used as written"),
-    ("SC0308", "`login` is not granted to this user"),
     ("SC0500", "a panic was caught at one of the doors from C"),
 ];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let (sources, mut findings) = sources(tree, "src/");
-    let mut said: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
+    let mut said: BTreeMap<String, Vec<Place<'_>>> = BTreeMap::new();
     for source in &sources {
         for text in source.texts.iter().filter(|text| !text.test) {
             for code in codes(&text.text) {
-                said.entry(code.to_owned()).or_default().push((&source.file, text.line));
+                said.entry(code.to_owned()).or_default().push(place(source, text.line));
             }
         }
     }
     let catalogue = catalogue(tree.text(CATALOGUE).unwrap_or_default(), &mut findings);
     for (code, places) in &said {
-        let (file, line) = places[0];
-        if !catalogue.contains_key(code) {
-            findings.push(Finding::new(file, line, format!("{code} is not in {CATALOGUE}")));
+        let Place { file, line, level } = &places[0];
+        let (file, line) = (*file, *line);
+        match catalogue.get(code) {
+            None => findings.push(Finding::new(file, line, format!("{code} is not in {CATALOGUE}"))),
+            Some((row, listed)) => {
+                if let Some(level) =
+                    level.as_ref().filter(|level| !listed.split(", ").any(|one| one == *level))
+                {
+                    findings.push(Finding::new(
+                        CATALOGUE,
+                        *row,
+                        format!("{code} is of level {level}, not {listed}"),
+                    ));
+                }
+            }
         }
-        let files: BTreeSet<&str> = places.iter().map(|(file, _)| *file).collect();
+        let files: BTreeSet<&str> = places.iter().map(|place| place.file).collect();
         let is_shared = SHARED.iter().any(|(shared, _)| shared == code);
         if files.len() > 1 && !is_shared {
             let files: Vec<&str> = files.iter().copied().collect();
@@ -64,7 +75,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// The rows `| SC0123 | level | what it means | what to do |`, with their lines.
-fn catalogue(text: &str, findings: &mut Vec<Finding>) -> BTreeMap<String, usize> {
+fn catalogue(text: &str, findings: &mut Vec<Finding>) -> BTreeMap<String, (usize, String)> {
     let mut rows = BTreeMap::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with("| SC")) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -86,7 +97,7 @@ fn catalogue(text: &str, findings: &mut Vec<Finding>) -> BTreeMap<String, usize>
         if meaning.is_empty() || remedy.is_empty() {
             findings.push(Finding::new(CATALOGUE, n + 1, format!("{code} lacks its meaning or its remedy")));
         }
-        if !codes(code).eq([code]) || rows.insert(code.to_owned(), n + 1).is_some() {
+        if !codes(code).eq([code]) || rows.insert(code.to_owned(), (n + 1, level.to_owned())).is_some() {
             findings.push(Finding::new(
                 CATALOGUE,
                 n + 1,
@@ -95,6 +106,23 @@ fn catalogue(text: &str, findings: &mut Vec<Finding>) -> BTreeMap<String, usize>
         }
     }
     rows
+}
+
+/// Where a code stands.
+struct Place<'a> {
+    file: &'a str,
+    line: usize,
+    /// What stands beside it. A code without a level is returned as an error and stops a start.
+    level: Option<String>,
+}
+
+fn place(source: &Source, line: usize) -> Place<'_> {
+    let mut beside = source.paths.iter().filter(|path| path.line == line && !path.test);
+    let level = beside.find_map(|path| match path.segments.as_slice() {
+        [.., of, level] if of == "Level" => Some(level.to_ascii_lowercase()),
+        _ => None,
+    });
+    Place { file: &source.file, line, level }
 }
 
 /// The codes in a text: `SC` and four digits, as a word.
@@ -137,6 +165,13 @@ mod tests {
         assert!(found(SAYS, without)[0].contains("a row has a code"));
         assert_eq!(found(SAYS, &ROW.replace("error", "bad")).len(), 1);
         assert_eq!(found(SAYS, "| SC0101 | error | the table is another build's |  |").len(), 1);
+    }
+
+    #[test]
+    fn another_level_than_the_code_has_is_found() {
+        let says = "static X: M = M::each(\"SC0101\", Level::Warning);";
+        assert_eq!(found(says, ROW), ["docs/operations.md:1: SC0101 is of level warning, not error"]);
+        assert!(found(says, &ROW.replace("error", "warning")).is_empty());
     }
 
     #[test]
