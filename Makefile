@@ -39,7 +39,7 @@ test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs,
 check: ## format, lints, house rules, licences, scripts, spelling; nothing of it runs the module
 	@tests/checks/run
 
-deny: ## deny.toml as cargo-deny reads it, duplicates as well (installs it if needed, which takes long)
+deny: ## deny.toml as cargo-deny reads it, duplicates as well (builds it if needed: minutes)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check licenses bans sources
 

@@ -1,5 +1,5 @@
 //! Licences and sources of all dependencies, by the list in `deny.toml`, which `make deny` gives to cargo-deny as well.
-//! Here rather than there because cargo-deny takes longer to build than the whole module; this asks `cargo metadata`.
+//! Here as well, because cargo-deny takes six minutes of a core to build; this asks `cargo metadata`.
 
 use crate::tree::{Finding, Tree};
 use serde_json::Value;
