@@ -17,10 +17,9 @@ const LEVELS: [&str; 6] = ["emerg", "error", "warning", "notice", "info", "debug
 const EXAMPLE: &str = "SC0999";
 
 /// Codes that may stand in several files, and the one thing that they say there.
-const SHARED: [(&str, &str); 3] = [
+const SHARED: [(&str, &str); 2] = [
     ("SC0117", "the kernel gave no memory or no randomness at start"),
     ("SC0121", "SessionClusterStore cannot be used as written"),
-    ("SC0500", "a panic was caught at one of the doors from C"),
 ];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! Time and chance come in through one door: `src/clock.rs` and `src/chance.rs`. Nothing else asks the system what time
-//! it is, sleeps, or draws a random number, so that whole nodes can be run in simulated time. To wait for something, with a
-//! limit (a socket, a channel, a parked thread), is not to sleep: what is waited for is real.
+//! it is, sleeps, or draws a random number, so that whole nodes can be run in simulated time. To wait for something
+//! with a limit (a socket, a channel, a parked thread) is not to sleep: what is waited for is real.
 
 use crate::arrows::{Target, resolve};
 use crate::rust::sources;
