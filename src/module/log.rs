@@ -2,8 +2,8 @@
 //! it may be said. Each has a slot of its own, so that no fault hides another. What stops a server from starting is
 //! returned as an error instead, by what finds it. `docs/operations.md` says what each message means.
 
-use super::SessionCluster;
 use super::host::HostTable;
+use super::session_cluster::SessionCluster;
 use crate::ffi::http_log::{self, Level};
 use crate::ffi::httpd::{Request, Server};
 use crate::session::sessions::{Begun, SessionError};

@@ -14,7 +14,10 @@ mod log;
 mod operations;
 mod pages;
 mod posted;
+mod session_cluster;
 mod visit;
+
+pub use session_cluster::SessionCluster;
 
 use crate::ffi::hooks::{Hooked, Hooks, Order};
 use crate::ffi::http_config::Module;
@@ -24,9 +27,6 @@ use doors::{adopt, authz, door, expr, fixups, orders, sticky};
 use handlers::Handlers;
 use operations::mod_status;
 use start::lifecycle;
-
-/// The module.
-pub struct SessionCluster;
 
 impl Module for SessionCluster {
     type Server = ServerConfig;

@@ -1,5 +1,5 @@
-//! One look at the clock and at the lease, for all that a page decides at once by what the table says. It must come before
-//! the look at the table, and is of no use after a wait: see `docs/consistency.md`, rule 3.
+//! One look at the clock and at the lease, for all that a page decides at once by what the table says. It must come
+//! before the look at the table, and is of no use after a wait: see `docs/consistency.md`, rule 3.
 
 use crate::clock::Timestamp;
 

@@ -8,7 +8,7 @@ pub(crate) mod questions;
 pub mod settings;
 pub(crate) mod stores;
 
-use super::SessionCluster;
+use super::session_cluster::SessionCluster;
 use crate::ffi::http_config::{dir_config, server_config};
 use crate::ffi::httpd::{Request, Server};
 use settings::{DirConfig, ServerConfig};

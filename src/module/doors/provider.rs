@@ -5,9 +5,9 @@
 use super::fixups::label;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session::{SessionProvider, SessionRec};
-use crate::module::SessionCluster;
 use crate::module::answer;
 use crate::module::conf;
+use crate::module::session_cluster::SessionCluster;
 use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Entry, Means, Payload};
 use crate::session::sessions::{Session, SessionError};

@@ -4,9 +4,9 @@ use crate::chance;
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::httpd::Server;
 use crate::ffi::threads::{self, Running};
-use crate::module::SessionCluster;
 use crate::module::host::HostStore;
 use crate::module::log;
+use crate::module::session_cluster::SessionCluster;
 use crate::store::watch::{Report, Watcher};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::state::{Known, Visit};
 use crate::clock::Timestamp;
 use crate::ffi::http_config::kept_with_connection;
-use crate::module::SessionCluster;
+use crate::module::session_cluster::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
 use crate::session::sessions::{Resumed, Session, SessionError};
 use std::sync::Arc;
