@@ -141,6 +141,33 @@ fn a_login_on_one_node_is_known_on_the_other_by_one_question_to_the_store() {
     assert_eq!(backend.commands() - before, 2, "and a look at it, for 2,000 pages");
 }
 
+/// A visit counts, although the node had to ask the store for the session.
+fn a_visit_counts_that_the_store_was_asked_for(backend: &MemoryBackend, a: &Node, b: &Node) {
+    let idle = Policy::default().idle;
+    let session = a.begin("alice");
+    let pass = |time| {
+        backend.set_now(START.after(time));
+        sleep(BOUND);
+        a.watch();
+        b.watch();
+    };
+    pass(idle * 9 / 10);
+    let before = backend.commands();
+    assert!(b.serves(session.id()));
+    assert!(backend.commands() > before, "it was asked");
+    pass(idle * 18 / 10);
+    assert!(b.serves(session.id()), "it was visited less than its idle timeout ago");
+    pass(idle * 27 / 10);
+    assert!(a.serves(session.id()), "the other node was told of the visits");
+}
+
+#[test]
+fn a_visit_to_a_node_that_did_not_know_the_session_counts() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    a_visit_counts_that_the_store_was_asked_for(&backend, &a, &b);
+}
+
 #[test]
 fn a_logout_is_heard_of_by_the_log() {
     let backend = MemoryBackend::new(START);
@@ -326,7 +353,8 @@ fn a_visit_on_one_node_keeps_a_session_alive_on_the_other() {
         b.watch();
     }
     assert!(b.serves(session.id()), "although it was not seen here for four minutes");
-    backend.set_now(START.after(Duration::from_secs(270 + 115)));
+    // An idle timeout, an eighth of it and three seconds after that visit.
+    backend.set_now(START.after(Duration::from_secs(270 + 116)));
     a.watch();
     b.watch();
     assert_eq!(b.refusal(session.id()), Some(Reason::Idle));

@@ -130,11 +130,11 @@ fn simulated_hours_with_visits_end_a_session_by_each_of_its_timeouts_and_not_bef
         assert_eq!(node.refusal(left.id()), Some(Some(Reason::Idle)));
         assert_eq!(node.refusal(kept.id()), None);
     }
-    while simulated::passed() < lifetime {
+    while simulated::passed() + MINUTE < lifetime {
         nodes.pass(MINUTE);
         assert_eq!(nodes.b.refusal(kept.id()), None);
     }
-    nodes.pass(MINUTE);
+    nodes.pass(2 * MINUTE);
     for node in [&nodes.a, &nodes.b] {
         assert_eq!(node.refusal(kept.id()), Some(Some(Reason::Lifetime)));
     }

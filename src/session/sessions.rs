@@ -156,9 +156,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         if let Some(reason) = self.end_from_outside(&key, &payload, slot.is_none(), leased, now)? {
             return Ok(Resumed::Absent(Some(reason)));
         }
-        if let Some(slot) = slot {
-            self.store.table().touch(slot, now);
-        }
+        self.store.note_visit(&key, slot, now);
         let (id, superseded) = (id.clone(), ends_as == Reason::Superseded);
         let session =
             Arc::new(Session { id, key, payload, created, deadline, born_deadline, superseded, idle, slot });
@@ -305,7 +303,7 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Ok(self.store.mark(&scope.key(self.realm, effect), now, self.budget)?)
     }
 
-    /// Whether whoever vouched for the user of a session has to be asked again.
+    /// Whether the source of the login of a session has to be asked again.
     ///
     /// # Errors
     /// When nobody could tell.

@@ -250,6 +250,20 @@ impl<'m, L: WriteLock> Store<'m, L> {
         })
     }
 
+    /// Notes a visit to a session that was just loaded, and lay in the table where `slot` says. One that the store was
+    /// asked for may be in the table since: without its visit, the store would never be told of it.
+    pub fn note_visit(&self, key: &Key, slot: Option<Slot>, now: Timestamp) {
+        match (slot, &self.cluster) {
+            (Some(slot), _) => self.table.touch(slot, now),
+            (None, Some(_)) => {
+                if let Lookup::Found(found) = self.table.peek(key, now) {
+                    self.table.touch(found.slot, now);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
     /// Brings the table up to what the store said of a record, of which it had `here`. False when it knows better by
     /// now.
     fn admit(&self, here: Option<Found>, arrival: &Arrival<'_>, now: Timestamp) -> bool {

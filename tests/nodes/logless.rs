@@ -122,6 +122,13 @@ fn within_the_bound_pages_ask_the_store_once() {
 }
 
 #[test]
+fn visits_count_although_the_store_is_asked_at_each_of_them() {
+    let backend = MemoryBackend::new(START);
+    let (a, b) = pair(&backend);
+    super::a_visit_counts_that_the_store_was_asked_for(&backend, &a, &b);
+}
+
+#[test]
 fn marks_of_a_scope_are_asked_for_once_for_all_sessions() {
     let backend = MemoryBackend::new(START);
     let (a, b) = pair(&backend);
