@@ -1,10 +1,25 @@
 # What apxs/demo and apxs/demo-cluster share: httpds of their own under a directory, each found and stopped by its pid, and a
-# browser. To be sourced by them, with `root` set. `fail` is theirs.
+# browser. To be sourced by them, with `demo` set to their name. `fail` is theirs.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 apxs=${APXS:-apxs}
+umask 022 # www-data is to read what root writes here
 
 say() { printf '%s\n' "$@"; }
+
+# ---- where it is --------------------------------------------------------------------------------------------------
+
+# Whether the user as whom httpd's children will run may go there, or to where it will be made.
+can_be_entered() {
+    local place=$1
+    [ "$(id -u)" = 0 ] || return 0
+    until [ -e "$place" ]; do place=$(dirname "$place"); done
+    runuser -u www-data -- test -x "$place"
+}
+
+# root's httpd serves as www-data, which cannot enter a clone under /root, nor one in most homes.
+root=$(realpath -m "${DEMO_ROOT:-target/$demo}")
+if [ -z "${DEMO_ROOT:-}" ] && ! can_be_entered "$root"; then root=/run/session-cluster-$demo; fi
 
 # Waits up to 15 seconds until a command succeeds.
 until_true() {
@@ -23,11 +38,56 @@ stopped() { ! running "$1"; }
 stop() {
     if running "$1"; then kill -TERM "$(pid "$1")" && until_true stopped "$1"; fi
 }
+
+# Each httpd of a demo carries its name, so that it is found wherever it was started, and even if its files are gone.
+mark=DEMO_OF_SESSION_CLUSTER_${demo^^}
+mark=${mark//-/_}
+
+# Prints PID, DIRECTORY of each parent process of such an httpd, of any user.
+marked() {
+    local place pid parent arguments
+    for place in /proc/[0-9]*; do
+        pid=${place#/proc/}
+        arguments=$(tr '\0' '\n' 2>/dev/null <"$place/cmdline") || continue
+        [[ $arguments == *$'\n-D\n'"$mark" ]] || continue
+        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$place/status" 2>/dev/null) || continue
+        # A child has the arguments of its parent.
+        if [ "$arguments" != "$(tr '\0' '\n' 2>/dev/null <"/proc/$parent/cmdline")" ]; then
+            say "$pid $(sed -n '/^-f$/{n;s:/httpd.conf$::p}' <<<"$arguments")"
+        fi
+    done
+}
+
+# Ends a process by its pid, and says what it was; if it is another user's, says who can.
+all_stopped=1 found=
+end_process() { # PID, what it is
+    found=1
+    if kill -TERM "$1" 2>/dev/null; then
+        until_true gone "$1" || { say "$2 (pid $1) does not stop" >&2; all_stopped=; return; }
+        say "Stopped $2 (pid $1)."
+    elif ! gone "$1"; then
+        all_stopped=
+        say "$2 (pid $1) is of the user $(stat -c %U "/proc/$1"), who can stop it, and so can root: sudo apxs/$demo --stop" >&2
+    fi
+}
+# What has ended may stay as a zombie for a while, without arguments.
+gone() { [ -z "$(tr -d '\0' 2>/dev/null <"/proc/$1/cmdline")" ]; }
+# Ends all httpds of such demos.
+end_marked() {
+    local pid directory
+    while read -r pid directory; do end_process "$pid" "the httpd in $directory"; done < <(marked)
+}
+finish_stop() {
+    if [ -z "$found" ]; then say "No $demo is running."; fi
+    [ "$all_stopped" ] || exit 1
+    exit 0
+}
+
 generations() { grep -c 'resuming normal operations' "$1/error.log" 2>/dev/null || true; }
 newer_than() { [ "$(generations "$1")" -gt "$2" ]; }
 start() {
     local before; before=$(generations "$1")
-    "$httpd" -f "$1/httpd.conf" || fail "httpd does not start"
+    "$httpd" -f "$1/httpd.conf" -D "$mark" || fail "httpd does not start"
     until_true newer_than "$1" "${before:-0}" || fail "httpd does not come up"
 }
 
@@ -58,7 +118,7 @@ find_port() {
 # Makes a server root with a site of two pages; the first argument is the root, the second what the inner page says.
 furnish() {
     mkdir -p "$1"/{run,htdocs/app}
-    if [ "$(id -u)" = 0 ] && ! runuser -u www-data -- test -x "$1/htdocs"; then
+    if ! can_be_entered "$1/htdocs"; then
         say "www-data, as whom httpd runs, cannot enter $1: set DEMO_ROOT to a place where it can, such as /tmp/demo" >&2
         exit 1
     fi
@@ -94,7 +154,7 @@ CONF
 
 # ---- the browser --------------------------------------------------------------------------------------------------
 
-status= location=
+status="" location=""
 # Asks for a page as a browser does, and sets `status` and `location`. The cookies are in $jar; the page goes to
 # $root/page, its headers to $root/headers.
 ask() {
