@@ -45,7 +45,7 @@ deny: ## deny.toml as cargo-deny reads it, duplicates as well (builds it if need
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check licenses bans sources
 
-install: build ## install the module through apxs and say how to load it
+install: setup build ## install the module through apxs and say how to load it
 	@apxs/install "$(MODULE)"
 
 uninstall: ## remove what install put there

@@ -67,7 +67,7 @@ end_process() { # PID, what it is
         say "Stopped $2 (pid $1)."
     elif ! gone "$1"; then
         all_stopped=
-        say "$2 (pid $1) is of the user $(stat -c %U "/proc/$1"), who can stop it, and so can root: sudo apxs/$demo --stop" >&2
+        say "$2 (pid $1) belongs to $(stat -c %U "/proc/$1"). Stop it with: sudo apxs/$demo --stop" >&2
     fi
 }
 # What has ended may stay as a zombie for a while, without arguments.
