@@ -1,4 +1,4 @@
-//! The examples in `httpd-conf/`: each is loaded as it stands, and what it shows works.
+//! The examples in `httpd-conf/`, and the first one of the README: each is loaded as it stands, and what it shows works.
 
 use crate::harness::{Mpm, Site};
 use std::collections::BTreeSet;
@@ -93,6 +93,21 @@ fn the_reference_works() {
     let mut browser = httpd.browser();
     browser.get_with("/basic/page.html", &[("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")]).expect(200);
     browser.get_with("/basic/page.html", &[]).expect(200);
+}
+
+#[test]
+fn the_first_example_of_the_readme_works() {
+    let readme = std::fs::read_to_string(example("../README.md")).unwrap();
+    let (_, rest) = readme.split_once("```apache\n").expect("an example");
+    let (block, _) = rest.split_once("```").unwrap();
+    // On Debian the password file is where the README says; tests/checks/bare tries it there.
+    let block = block.replace("/etc/apache2/session-users", "passwords");
+    let httpd = Site::bare(Mpm::Event).conf(&block).start();
+    assert!(httpd.browser().get("/app/page.html").is_refused());
+    let mut browser = httpd.browser_of("alice");
+    assert_eq!(browser.get("/app/page.html").expect(200).user(), Some("alice"));
+    browser.post("/logout", &[]);
+    assert!(browser.get("/app/page.html").is_refused());
 }
 
 #[test]
