@@ -7,7 +7,7 @@ export PATH := $(shell apxs/cargo-path)
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check deny install uninstall \
+.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check check-bare deny install uninstall \
 	bench fuzz soak bench-cluster bench-strategies plot-strategies chaos model clean
 
 help: ## list the targets
@@ -40,6 +40,9 @@ test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs,
 
 check: ## format, lints, house rules, licences, scripts, spelling; nothing of it runs the module
 	@tests/checks/run
+
+check-bare: ## prove in a clean Debian 12 and 13 that make needs nothing else (root; see tests/checks/bare --help)
+	@tests/checks/bare $(BARE)
 
 deny: ## deny.toml as cargo-deny reads it, duplicates as well (builds it if needed: minutes)
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
