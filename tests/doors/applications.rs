@@ -154,18 +154,24 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("httpd-conf").join(name)
 }
 
+/// `httpd -t` accepts the example as it stands, with these modules and `more`.
+fn is_accepted(modules: &[&str], more: &str) {
+    let include = format!("Include {}", example("60-applications.conf").display());
+    let (ok, said) = Site::bare(Mpm::Prefork).load(modules).conf(more).conf(&include).check();
+    assert!(ok, "{modules:?}: {said}");
+}
+
 #[test]
 fn the_example_is_accepted_as_it_stands_with_and_without_each_module() {
-    let include = format!("Include {}", example("60-applications.conf").display());
-    let php = format!("LoadModule php_module modules/{}", mod_php());
-    for (modules, more) in [
-        (&[][..], ""),
-        (&["cgi", "wsgi", "lua", "proxy", "proxy_http", "proxy_fcgi"][..], ""),
-        (&["cgi", "python", "lua"][..], php.as_str()),
-    ] {
-        let (ok, said) = Site::bare(Mpm::Prefork).load(modules).conf(more).conf(&include).check();
-        assert!(ok, "{modules:?}: {said}");
-    }
+    is_accepted(&[], "");
+    is_accepted(&["cgi", "wsgi", "lua", "proxy", "proxy_http", "proxy_fcgi"], "");
+    is_accepted(&["cgi", "lua"], &format!("LoadModule php_module modules/{}", mod_php()));
+}
+
+/// By itself, because tests/run leaves out what has mod_python in its name where there is none.
+#[test]
+fn the_example_is_accepted_with_mod_python() {
+    is_accepted(&["cgi", "python", "lua"], &format!("LoadModule php_module modules/{}", mod_php()));
 }
 
 #[test]
