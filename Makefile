@@ -39,6 +39,7 @@ test: setup-tests check ## run all tests: unit, model, loom, live on three MPMs,
 	@tests/run
 
 check: ## format, lints, house rules, licences, scripts, spelling; nothing of it runs the module
+	@tests/checks/rust-version
 	@tests/checks/run
 
 check-bare: ## prove in a clean Debian 12 and 13 that make needs nothing else (root; see tests/checks/bare --help)

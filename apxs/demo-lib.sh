@@ -1,5 +1,5 @@
-# What apxs/demo and apxs/demo-cluster share: httpds of their own under a directory, each found and stopped by its pid, and a
-# browser. To be sourced by them, with `demo` set to their name. `fail` is theirs.
+# What apxs/demo and apxs/demo-cluster share: httpds of their own under a directory, each found and stopped by its pid,
+# and a browser. To be sourced by them, with `demo` set to their name. `fail` is theirs.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 apxs=${APXS:-apxs}
@@ -96,7 +96,7 @@ start() {
 # Finds the programs and the module, or says what is missing.
 look_around() {
     local tool candidate
-    for tool in "$apxs" curl htpasswd "$@"; do
+    for tool in "$apxs" htpasswd "$@"; do
         command -v "$tool" >/dev/null || { say "$tool is needed: apxs/setup installs it on Debian" >&2; exit 1; }
     done
     httpd=$("$apxs" -q SBINDIR)/$("$apxs" -q PROGNAME)
@@ -119,14 +119,16 @@ find_port() {
 furnish() {
     mkdir -p "$1"/{run,htdocs/app}
     if ! can_be_entered "$1/htdocs"; then
-        say "www-data, as whom httpd runs, cannot enter $1: set DEMO_ROOT to a place where it can, such as /tmp/demo" >&2
+        say "www-data, as whom httpd runs, cannot enter $1:" \
+            "set DEMO_ROOT to a place where it can, such as /tmp/demo" >&2
         exit 1
     fi
     htpasswd -bcB "$1/passwords" alice wonderland 2>/dev/null
     cat >"$1/htdocs/index.html" <<'PAGE'
 <!doctype html><html lang="en"><meta charset="utf-8"><title>Demo</title>
 <h1>mod_session_cluster</h1>
-<p>This page is for everybody. <a href="/app/">The next one</a> is for alice, whose password is <code>wonderland</code>.</p>
+<p>This page is for everybody. <a href="/app/">The next one</a> is for alice,
+whose password is <code>wonderland</code>.</p>
 PAGE
     cat >"$1/htdocs/app/index.html" <<PAGE
 <!doctype html><html lang="en"><meta charset="utf-8"><title>Inside</title>
