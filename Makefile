@@ -7,8 +7,8 @@ export PATH := $(shell apxs/cargo-path)
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check check-bare deny install uninstall \
-	bench fuzz soak bench-cluster bench-strategies plot-strategies chaos model clean
+.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check check-bare deny \
+	install uninstall bench fuzz soak bench-cluster bench-strategies plot-strategies chaos model clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -7,7 +7,9 @@ use crate::ffi::shared_memory;
 use crate::module::log;
 use crate::store::l1::{AttachError, Geometry, ProcessLock, Recovery, Table, TableError};
 use crate::sync::{AtomicU64, Ordering};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -122,11 +124,12 @@ fn lock_file(path: &str) -> Result<File, String> {
         return Err(format!("SC0107: {path} is not a regular file: name another"));
     }
     let patience = Instant::now() + Duration::from_secs(3);
-    let mut lock = file.try_lock();
-    while matches!(lock, Err(TryLockError::WouldBlock)) && Instant::now() < patience {
+    let take = || flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let mut lock = take();
+    while lock == Err(Errno::WOULDBLOCK) && Instant::now() < patience {
         // The last children of a server that is just stopping, perhaps.
         sleep(Duration::from_millis(50));
-        lock = file.try_lock();
+        lock = take();
     }
     match lock {
         // Another server may have put a new file under the name meanwhile: the lock is then on nothing.
@@ -136,11 +139,11 @@ fn lock_file(path: &str) -> Result<File, String> {
             Ok(file)
         }
         Ok(()) => Err(format!("SC0107: {path} was replaced while it was opened: start again")),
-        Err(TryLockError::WouldBlock) => Err(format!(
+        Err(Errno::WOULDBLOCK) => Err(format!(
             "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: \
              give each server a table file of its own, or wait for them"
         )),
-        Err(TryLockError::Error(e)) => Err(cannot_open(path, &e)),
+        Err(e) => Err(cannot_open(path, &e.into())),
     }
 }
 
