@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
-#[allow(dead_code, unused_imports, unused_macros)] // No httpd here.
-mod harness;
-
 mod backends {
     #[macro_use]
     mod laws;

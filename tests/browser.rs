@@ -4,9 +4,6 @@
 #![cfg(feature = "httpd")] // The pages are its.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
-#[allow(dead_code, unused_imports, unused_macros)] // Used in part.
-mod harness;
-
 mod browser {
     mod access;
     mod axe;

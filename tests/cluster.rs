@@ -4,9 +4,6 @@
 #![cfg(feature = "httpd")]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
-#[allow(dead_code, unused_imports)] // Each test binary uses its part.
-mod harness;
-
 mod cluster {
     mod chaos;
     mod conf;

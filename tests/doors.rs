@@ -4,9 +4,6 @@
 #![cfg(feature = "httpd")]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
-#[allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its part.
-mod harness;
-
 mod doors {
     mod adopt_certificate;
     mod adopt_dbd;
@@ -21,7 +18,6 @@ mod doors {
     mod database;
     mod forgeries;
     mod oidc_provider;
-    mod ports;
     mod rights_sources;
     mod slapd;
     mod strong_doors;

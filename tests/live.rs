@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
-mod harness;
-
 mod live {
     mod adopt;
     mod auth_form;

@@ -1,11 +1,8 @@
 //! The harness's own servers and its proxy: that they start, fail and come back as the tests which stand on them
 //! take for granted.
 
-#![cfg(feature = "httpd")] // The harness needs it.
+#![cfg(feature = "httpd")] // Without httpd nothing stands on these servers, and the machine need not have them.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
-
-#[allow(dead_code, unused_imports, unused_macros)] // No httpd here.
-mod harness;
 
 use harness::eventually;
 use harness::faults::Faults;

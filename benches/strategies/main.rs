@@ -20,10 +20,6 @@ mod stage;
 mod stores;
 mod visitor;
 
-#[path = "../../tests/harness/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros)] // The tests use the rest.
-mod harness;
-
 use figures::Run;
 use meter::Meter;
 use stage::Effort;

@@ -34,7 +34,7 @@ impl Meter {
         let mut command = Command::new(page);
         command.arg("--meter").stdin(Stdio::piped()).stdout(Stdio::piped());
         // `make bench-strategies` has built it; benches/page asks for it whatever it is to do.
-        command.env("MSC_MODULE", crate::harness::module());
+        command.env("MSC_MODULE", harness::module());
         let mut child = command.spawn().expect("benches/page needs python3");
         let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Meter { child, pipes: RefCell::new(pipes) }

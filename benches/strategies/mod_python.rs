@@ -1,9 +1,9 @@
 //! httpd with mod_python, a process for each connection but for MemorySession. Its pages are the same files, sent by a handler; the handler without a
 //! session is what they are compared with.
 
-use crate::harness::{Mpm, Site};
 use crate::ours::common;
 use crate::scene::Scene;
+use harness::{Mpm, Site};
 
 /// A session class of mod_python's, and whether each page saves its session, as a timeout by last use wants it.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! httpd with mod_session and mod_auth_form: the password is checked at the login, and each page behind the door is shown
 //! to whoever has a session with the site's passphrase in it. Without `SessionMaxAge`, so nothing is written back.
 
-use crate::harness::{Mpm, Site};
 use crate::ours::{common, connection};
 use crate::scene::Scene;
+use harness::{Mpm, Site};
 
 /// With these modules of mod_session's, and these lines about them.
 pub(crate) fn form(modules: &[&str], lines: &str) -> Site {

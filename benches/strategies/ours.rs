@@ -1,7 +1,7 @@
 //! httpd with mod_session_cluster.
 
-use crate::harness::{Mpm, Site, module};
 use crate::scene::Scene;
+use harness::{Mpm, Site, module};
 
 /// What every httpd here has, whatever keeps its sessions: the modules, two pages of 1 KiB, kept-alive connections, and as
 /// many processes as serve all of the load.

@@ -1,11 +1,11 @@
 //! The systems that are compared, one entry each. To compare another is to add an entry.
 
-use crate::harness::Site;
 use crate::mod_python::{Session, python};
 use crate::mod_session::{form, form_dbd};
 use crate::ours::{dbd, ours, with};
 use crate::scene::{Need, Scene};
 use crate::stores::{self, Store};
+use harness::Site;
 
 /// Whose sessions they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

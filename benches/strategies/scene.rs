@@ -1,7 +1,7 @@
 //! Where a row plays: a directory that its httpds share, and what keeps its sessions.
 
-use crate::harness::apxs;
 use crate::stores::Store;
+use harness::apxs;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Scene {
         if !Path::new(&path).exists() {
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
-            if crate::harness::is_root() {
+            if harness::is_root() {
                 let done = Command::new("chown").args(["-R", "www-data:www-data", &path]).status().unwrap();
                 assert!(done.success(), "chown {path}");
             }

@@ -1,12 +1,12 @@
 //! A row with everything that it needs running: two nodes if its store is shared, else one.
 
 use crate::figures::Figures;
-use crate::harness::{Httpd, Site};
 use crate::meter::Meter;
 use crate::rows::{Of, Row};
 use crate::scene::Scene;
 use crate::stores::Store;
 use crate::{acts, outage, pages};
+use harness::{Httpd, Site};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! What keeps the sessions outside of httpd, as the tests run it, and what else is asked of it here: to stop and go on, and
 //! how much it was asked to do.
 
-use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
-use crate::harness::memcached::Memcached;
-use crate::harness::redis::Redis;
 use crate::mod_session::TABLE;
+use harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
+use harness::memcached::Memcached;
+use harness::redis::Redis;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

@@ -2,7 +2,7 @@
 
 use super::probe::{InProbe, Probe};
 use super::redis::shared;
-use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
+use harness::databases::{Database, MariaDb, Postgres, Sqlite};
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Weak};
@@ -48,7 +48,7 @@ in_a!(mariadb, MariaDb);
 in_a!(postgres, Postgres);
 
 mod servers {
-    use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
+    use harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
 
     /// The harness itself: a server is furnished, killed, started again, and has what was committed.
     fn keeps_its_data(server: &impl Server) {

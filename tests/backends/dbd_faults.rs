@@ -4,8 +4,8 @@
 use super::dbd::probe;
 use super::probe::{Probe, ViaHttpd};
 use super::store::{events, key, load, log, metadata, node, pulse, record, soon, tombstone};
-use crate::harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
-use crate::harness::eventually;
+use harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
+use harness::eventually;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{Backend, Event, Log, Position, Stored, Unavailable};
 use mod_session_cluster::store::tombstone::Reason;

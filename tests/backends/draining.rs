@@ -3,7 +3,7 @@
 
 use super::redis::{InRedis, shared};
 use super::store::{Store, events, key, load, log, metadata, node, pulse, read_all, record, soon, tombstone};
-use crate::harness::redis::Redis;
+use harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{Backend, Draining, Event, Mark, MemoryBackend, Position, Stored};
 use mod_session_cluster::store::tombstone::Reason;

@@ -6,7 +6,7 @@
 mod protocol;
 
 use super::store::Store;
-use crate::harness::{Httpd, Mpm, Site};
+use harness::{Httpd, Mpm, Site};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{
@@ -334,7 +334,7 @@ impl Log for LogViaHttpd {
 mod redis_seen_through_it {
     use super::*;
     use crate::backends::redis::shared;
-    use crate::harness::redis::Redis;
+    use harness::redis::Redis;
     use std::sync::{Mutex, Weak};
 
     fn store() -> InProbe {

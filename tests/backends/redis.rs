@@ -1,7 +1,7 @@
 //! Redis, in each way in which it can be reached.
 
 use super::store::Store;
-use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
+use harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use mod_session_cluster::store::l2::Backend;
 use mod_session_cluster::store::l2::redis::{RedisBackend, RedisConfig};
 use std::any::Any;
@@ -134,7 +134,7 @@ mod in_a_cluster {
 /// Does nothing where Valkey is not installed.
 mod valkey {
     use super::*;
-    use crate::harness::redis::valkey;
+    use harness::redis::valkey;
 
     #[test]
     fn keeps_a_few_of_the_laws() {

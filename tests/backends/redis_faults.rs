@@ -5,9 +5,9 @@ mod takeover;
 
 use super::redis::backend;
 use super::store::{key, load, metadata, node, pulse, record, soon, tombstone};
-use crate::harness::eventually;
-use crate::harness::faults::Faults;
-use crate::harness::redis::Redis;
+use harness::eventually;
+use harness::faults::Faults;
+use harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::redis::RedisBackend;
 use mod_session_cluster::store::l2::{Backend, Log, Position, Stored, Unavailable};

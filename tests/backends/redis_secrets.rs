@@ -2,8 +2,8 @@
 
 use super::redis::{backend, config};
 use super::store::{key, load, node, pulse, record, soon, tombstone};
-use crate::harness::redis::{Redis, Tls};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use harness::redis::{Redis, Tls};
 use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::payload::{Entry, Means, Payload, Principal};
 use mod_session_cluster::session::policy::Policy;

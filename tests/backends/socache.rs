@@ -3,9 +3,9 @@
 use super::probe::{InProbe, Probe};
 use super::redis::shared;
 use super::store::{key, load, metadata, pulse, record, soon, tombstone};
-use crate::harness::Site;
-use crate::harness::memcached::Memcached;
-use crate::harness::redis::Redis;
+use harness::Site;
+use harness::memcached::Memcached;
+use harness::redis::Redis;
 use mod_session_cluster::store::l2::{Backend, Stored};
 use mod_session_cluster::store::tombstone::Reason;
 use std::sync::{Arc, Mutex, Weak};

@@ -4,10 +4,10 @@
 use super::probe::Probe;
 use super::socache::probe;
 use super::store::{key, load, pulse, record, soon, tombstone};
-use crate::harness::eventually;
-use crate::harness::faults::Faults;
-use crate::harness::memcached::Memcached;
-use crate::harness::redis::Redis;
+use harness::eventually;
+use harness::faults::Faults;
+use harness::memcached::Memcached;
+use harness::redis::Redis;
 use mod_session_cluster::store::l2::{Backend, Stored};
 use mod_session_cluster::store::tombstone::Reason;
 use std::sync::Barrier;

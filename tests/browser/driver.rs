@@ -2,7 +2,7 @@
 //! each [`Chrome`] is a Chromium of its own with a fresh profile. Whatever happens, nothing of it outlives the tests.
 
 use super::element::Element;
-use crate::harness::{Httpd, Signal, eventually};
+use harness::{Httpd, Signal, eventually};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

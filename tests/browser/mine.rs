@@ -17,7 +17,7 @@ fn a_user_signs_out_another_browser_and_then_all_others() {
     chrome.leave(|| chrome.all("button[name=session]")[0].click());
     assert!(chrome.find("[role=status]").text().contains("was ended"));
     assert_eq!(rows(&chrome), 3);
-    let refused = |others: &mut [crate::harness::Browser]| {
+    let refused = |others: &mut [harness::Browser]| {
         others.iter_mut().map(|other| other.get(PRIVATE).is_refused()).filter(|refused| *refused).count()
     };
     assert_eq!(refused(&mut others), 1);

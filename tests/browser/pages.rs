@@ -2,7 +2,7 @@
 
 use super::driver::{Chrome, Options};
 use super::tour::{PASSWORD, PRIVATE, elsewhere, sign_in, signed_in, site, submit};
-use crate::harness::{Mpm, Site};
+use harness::{Mpm, Site};
 
 /// Whether the page behind the door is shown, and not the login.
 #[track_caller]

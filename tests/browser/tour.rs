@@ -1,7 +1,7 @@
 //! A site with all our pages, and a walk through them.
 
 use super::driver::Chrome;
-use crate::harness::{Browser, Httpd, Mpm, Site};
+use harness::{Browser, Httpd, Mpm, Site};
 
 pub(super) const PASSWORD: &str = "wonderland";
 /// The page behind the door.

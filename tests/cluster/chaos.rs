@@ -2,9 +2,9 @@
 //! processes fail in turn. Whatever it costs, nobody is taken for somebody else, and who has left stays out.
 
 use super::nodes::Nodes;
-use crate::harness::faults::Faults;
-use crate::harness::redis::Redis;
-use crate::harness::{Browser, Mpm, Page, Signal, eventually, rounds};
+use harness::faults::Faults;
+use harness::redis::Redis;
+use harness::{Browser, Mpm, Page, Signal, eventually, rounds};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

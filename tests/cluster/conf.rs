@@ -4,10 +4,10 @@
 use super::nodes::Nodes;
 use super::stores::Kind;
 use super::stores::files::Directory;
-use crate::harness::databases::{Database, MariaDb, Postgres, Sqlite};
-use crate::harness::memcached::Memcached;
-use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
-use crate::harness::{Httpd, Mpm, Site, eventually};
+use harness::databases::{Database, MariaDb, Postgres, Sqlite};
+use harness::memcached::Memcached;
+use harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
+use harness::{Httpd, Mpm, Site, eventually};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Nodes whose settings differ, and nodes of other versions.
 
 use super::nodes::{Nodes, figure};
-use crate::harness::eventually;
-use crate::harness::redis::Redis;
+use harness::eventually;
+use harness::redis::Redis;
 use std::time::Duration;
 
 #[test]

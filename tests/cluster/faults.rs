@@ -1,8 +1,8 @@
 //! The store changes hands while people are at work: no identity is mixed up, and what was ended stays so.
 
 use super::nodes::Nodes;
-use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
-use crate::harness::{Httpd, Mpm, Page, eventually};
+use harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
+use harness::{Httpd, Mpm, Page, eventually};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -2,8 +2,8 @@
 //! user's and no other's, and says what that user's session knows and nothing else.
 
 use super::nodes::{Nodes, figure};
-use crate::harness::redis::Redis;
-use crate::harness::{Httpd, Mpm, Site, eventually, on_each_mpm, rounds};
+use harness::redis::Redis;
+use harness::{Httpd, Mpm, Site, eventually, on_each_mpm, rounds};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

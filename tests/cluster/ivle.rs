@@ -2,8 +2,8 @@
 //! Then the account changes, and nobody is to be sent back to the login for that: not on any of three nodes.
 
 use super::nodes::Nodes;
-use crate::harness::redis::Redis;
-use crate::harness::{Browser, Httpd, Mpm, Page, eventually};
+use harness::redis::Redis;
+use harness::{Browser, Httpd, Mpm, Page, eventually};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

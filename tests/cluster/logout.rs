@@ -1,9 +1,9 @@
 //! A logout is one on every node: how soon, and under what faults.
 
 use super::nodes::Nodes;
-use crate::harness::faults::Faults;
-use crate::harness::redis::Redis;
-use crate::harness::{Mpm, rounds};
+use harness::faults::Faults;
+use harness::redis::Redis;
+use harness::{Mpm, rounds};
 use std::time::{Duration, Instant};
 
 #[test]

@@ -1,8 +1,8 @@
 //! A cluster changes its store, node by node and under load, and nobody is logged out.
 
 use super::nodes::{Nodes, figure};
-use crate::harness::redis::Redis;
-use crate::harness::{Browser, Mpm, Signal, eventually};
+use harness::redis::Redis;
+use harness::{Browser, Mpm, Signal, eventually};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The nodes of a cluster under test, and what holds while nothing fails.
 
-use crate::harness::redis::Redis;
-use crate::harness::{Browser, Httpd, Mpm, Site, eventually, on_each_mpm, rounds};
+use harness::redis::Redis;
+use harness::{Browser, Httpd, Mpm, Site, eventually, on_each_mpm, rounds};
 use std::time::{Duration, Instant};
 
 /// Nodes over one store.

@@ -1,8 +1,8 @@
 //! The store cannot be reached: that is not a logout, and nobody waits for it long.
 
 use super::nodes::Nodes;
-use crate::harness::redis::Redis;
-use crate::harness::{Mpm, Signal, eventually};
+use harness::redis::Redis;
+use harness::{Mpm, Signal, eventually};
 use std::time::{Duration, Instant};
 
 /// The default of `SessionClusterStoreTimeout`, twice, and what a page costs on a busy machine.

@@ -1,8 +1,8 @@
 //! All sessions of a user, or of all users, ended or refreshed at once, on every node.
 
 use super::nodes::Nodes;
-use crate::harness::Mpm;
-use crate::harness::redis::Redis;
+use harness::Mpm;
+use harness::redis::Redis;
 
 const AUTH: &[(&str, &str)] = &[("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")];
 
@@ -79,7 +79,7 @@ fn a_refresh_has_an_adopted_user_vouched_for_again_on_every_node() {
     carol.post("/admin", &[("action", "refresh"), ("scope", "user"), ("name", "alice")]).expect(200);
     nodes.httpds[0].log.allow("SC0304");
     let mut there = nodes.at(1, &alice);
-    crate::harness::eventually("the refresh", std::time::Duration::from_secs(2), || {
+    harness::eventually("the refresh", std::time::Duration::from_secs(2), || {
         (there.get("/open/page.html").status == 401).then_some(())
     });
     let old = there.session().to_owned();

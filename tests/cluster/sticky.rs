@@ -2,8 +2,8 @@
 //! stays with its node; one node dies, one is drained, and some cookies carry routes that nobody gave them.
 
 use super::nodes::{Nodes, figure};
-use crate::harness::redis::Redis;
-use crate::harness::{Browser, Httpd, Mpm, Page, Signal, Site, eventually};
+use harness::redis::Redis;
+use harness::{Browser, Httpd, Mpm, Page, Signal, Site, eventually};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

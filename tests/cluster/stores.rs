@@ -6,7 +6,7 @@ pub(super) mod files;
 
 use super::chaos::{self, Torment};
 use super::nodes::Nodes;
-use crate::harness::{Browser, Mpm, Signal, eventually, rounds};
+use harness::{Browser, Mpm, Signal, eventually, rounds};
 use std::time::{Duration, Instant};
 
 /// A store of some kind, which this test has for itself. Its first torment takes it away until all is well again.

@@ -2,9 +2,9 @@
 //! and `FakeBasicAuth` with a password file. curl(1) is the browser.
 
 use super::curl::Curl;
-use super::ports::free_port;
-use crate::harness::redis::Tls;
-use crate::harness::{Httpd, Mpm, Page, Site, on_each_mpm};
+use harness::free_port;
+use harness::redis::Tls;
+use harness::{Httpd, Mpm, Page, Site, on_each_mpm};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::basic::{PASSWORD, basic, door};
 use super::database::Database;
-use crate::harness::{Browser, Mpm, Page, Signal, Site, on_each_mpm};
+use harness::{Browser, Mpm, Page, Signal, Site, on_each_mpm};
 
 on_each_mpm!(a_user_of_the_database_is_asked_for_once);
 

@@ -3,7 +3,7 @@
 use super::basic::{PASSWORD, basic, door};
 use super::oidc_provider::{CALLBACK, Provider};
 use super::slapd::Slapd;
-use crate::harness::{Mpm, Site};
+use harness::{Mpm, Site};
 
 /// `/oidc` with these lines more, and the way back to it.
 fn oidc(provider: &Provider, more: &str) -> Site {

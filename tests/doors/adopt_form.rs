@@ -1,7 +1,7 @@
 //! `SessionClusterAdopt` over mod_auth_form, whose login is kept by mod_session in the same session: the example of
 //! `httpd-conf`, and one line more.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, on_each_mpm};
 use std::path::Path;
 
 on_each_mpm!(a_form_login_is_checked_once, the_logout_of_the_form_ends_the_adopted_session_too);

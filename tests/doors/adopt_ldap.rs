@@ -3,7 +3,7 @@
 
 use super::basic::{PASSWORD, basic, door};
 use super::slapd::Slapd;
-use crate::harness::{Browser, Mpm, Page, Site, on_each_mpm};
+use harness::{Browser, Mpm, Page, Site, on_each_mpm};
 
 on_each_mpm!(forty_pages_cost_the_directory_one_bind);
 

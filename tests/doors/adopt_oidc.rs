@@ -2,7 +2,7 @@
 //! answers, without mod_auth_openidc's own.
 
 use super::oidc_provider::{CALLBACK, Provider};
-use crate::harness::{Mpm, Site, on_each_mpm};
+use harness::{Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_visitor_goes_through_the_provider_once);
 

@@ -1,7 +1,7 @@
 //! What applications and their clients could get wrong on purpose: old cookies, hop-by-hop headers, error statuses,
 //! orders where a session does not count.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};

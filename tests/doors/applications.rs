@@ -1,8 +1,8 @@
 //! Applications in every language behind one login, as `httpd-conf/60-applications.conf` shows it: the programs of
 //! `httpd-conf/apps`, and by the side of each a probe of the same kind that tells all that it was told.
 
-use super::ports::free_port;
-use crate::harness::{Browser, Httpd, Mpm, Page, Signal, Site, eventually, on_each_mpm};
+use harness::free_port;
+use harness::{Browser, Httpd, Mpm, Page, Signal, Site, eventually, on_each_mpm};
 use std::fs::{self, Permissions};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,6 +1,6 @@
 //! curl(1) as a browser that speaks TLS: it trusts one authority, may show a certificate, and keeps cookies in a jar.
 
-use crate::harness::Page;
+use harness::Page;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! Forged headers by the ways that are none of HTTP/1.1's ordinary pages: HTTP/2, and pages that include others.
 
-use crate::harness::{Httpd, Mpm, Site, eventually};
+use harness::{Httpd, Mpm, Site, eventually};
 use std::process::Command;
 use std::time::Duration;
 

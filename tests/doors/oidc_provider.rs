@@ -2,8 +2,8 @@
 //! browser through it.
 
 use super::curl::Curl;
-use crate::harness::redis::Tls;
-use crate::harness::{Browser, Page};
+use harness::redis::Tls;
+use harness::{Browser, Page};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

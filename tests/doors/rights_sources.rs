@@ -4,7 +4,7 @@
 use super::basic::PASSWORD;
 use super::database::Database;
 use super::slapd::Slapd;
-use crate::harness::{Browser, Httpd, Mpm, Site, eventually};
+use harness::{Browser, Httpd, Mpm, Site, eventually};
 use std::process::Command;
 use std::time::Duration;
 

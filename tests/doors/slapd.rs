@@ -2,8 +2,8 @@
 //! says in its log who binds.
 
 use super::basic::PASSWORD;
-use super::ports::free_port;
-use crate::harness::eventually;
+use harness::eventually;
+use harness::free_port;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

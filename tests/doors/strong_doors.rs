@@ -5,7 +5,7 @@ use super::basic::{PASSWORD, basic, door};
 use super::database::Database;
 use super::oidc_provider::{CALLBACK, Provider};
 use super::slapd::Slapd;
-use crate::harness::{Browser, Mpm, Site, on_each_mpm};
+use harness::{Browser, Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_login_opens_the_doors_of_its_own_kind_only);
 

@@ -1,6 +1,6 @@
 //! `SessionClusterAdopt`: whatever authenticates the first request, the session answers from then on.
 
-use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
+use harness::{Httpd, Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_basic_login_becomes_a_session, a_weak_login_does_not_open_a_strong_door);
 

@@ -2,7 +2,7 @@
 //! what it tells caches and backends, and logouts that are logouts.
 
 use super::provider::live;
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, on_each_mpm};
 use std::time::Duration;
 
 on_each_mpm!(

@@ -1,6 +1,6 @@
 //! `SessionClusterBackend`: an application begins, changes and ends sessions by headers of its answers.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
 use std::time::Duration;
 
 on_each_mpm!(an_application_logs_in_changes_rights_and_logs_out);

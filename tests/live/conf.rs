@@ -1,6 +1,6 @@
 //! The examples in `httpd-conf/`, and the first one of the README: each is loaded as it stands, and what it shows works.
 
-use crate::harness::{Mpm, Site};
+use harness::{Mpm, Site};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

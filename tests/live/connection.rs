@@ -1,6 +1,6 @@
 //! What a connection remembers of its last request's session is that session's, and only as long as it lives.
 
-use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
+use harness::{Httpd, Mpm, Site, on_each_mpm};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

@@ -1,6 +1,6 @@
 //! Cookies of every kind that a stranger may send: never a server error, never a line in the log, never a session.
 
-use crate::harness::{Browser, Httpd, Mpm, Site, eventually, exchange, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Site, eventually, exchange, on_each_mpm};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! `kill -9`, of one child or of everything: nobody is blocked, nobody is logged out, nobody becomes somebody else.
 
-use crate::harness::{Httpd, Load, Mpm, Signal, Site, eventually, on_each_mpm, rounds};
+use harness::{Httpd, Load, Mpm, Signal, Site, eventually, on_each_mpm, rounds};
 use std::time::Duration;
 
 on_each_mpm!(

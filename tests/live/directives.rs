@@ -1,6 +1,6 @@
 //! Each mistake in a directive is refused by `httpd -t`, with the directive, the file and the line.
 
-use crate::harness::{Mpm, Site};
+use harness::{Mpm, Site};
 
 /// Refused, and the message names the directive `of`, the file, and what is `wrong` with it.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! A door: `AuthType Session`. Who comes in, who is sent where, and what the pages behind it are told.
 
-use crate::harness::{Mpm, Site, eventually, exchange, on_each_mpm};
+use harness::{Mpm, Site, eventually, exchange, on_each_mpm};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -14,7 +14,7 @@ on_each_mpm!(
 fn people_are_sent_to_the_login_page_and_programs_get_401(mpm: Mpm) {
     let httpd = Site::new(mpm).start();
     let mut browser = httpd.browser();
-    let to_login = |page: &crate::harness::Page| {
+    let to_login = |page: &harness::Page| {
         let location = page.location();
         let path = location.strip_prefix(&format!("http://{}", httpd.address())).unwrap_or(location);
         assert_eq!(path, "/login?to=%2Fapp%2Fpage.html%3Fx%3D1", "{page:?}");
@@ -107,7 +107,7 @@ fn requests_within_requests_know_the_user_too(mpm: Mpm) {
 #[test]
 fn every_session_has_a_log_id_of_its_own() {
     let httpd = Site::new(Mpm::Event).start();
-    let log_id = |page: crate::harness::Page| page.header("X-Session").unwrap().to_owned();
+    let log_id = |page: harness::Page| page.header("X-Session").unwrap().to_owned();
     let (mut one, mut two) = (httpd.browser_of("alice"), httpd.browser_of("alice"));
     let first = log_id(one.get("/app/page.html"));
     assert_eq!(first, log_id(one.get("/app/index.html")));
@@ -272,7 +272,7 @@ fn a_shared_cache_keeps_no_page_behind_a_door() {
         .conf(&proxy("/app"))
         .conf(&proxy("/open"))
         .start();
-    let hit = |page: &crate::harness::Page| page.header("X-Cache").is_some_and(|x| x.starts_with("HIT"));
+    let hit = |page: &harness::Page| page.header("X-Cache").is_some_and(|x| x.starts_with("HIT"));
     httpd.browser().get("/open/shared/page.html").expect(200);
     assert!(hit(&httpd.browser().get("/open/shared/page.html").expect(200)), "the cache does not work");
 

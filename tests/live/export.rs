@@ -1,6 +1,6 @@
 //! What programs and backends are told of a session, and that nobody else can tell them.
 
-use crate::harness::{Httpd, Mpm, Page, Site, eventually, exchange, on_each_mpm};
+use harness::{Httpd, Mpm, Page, Site, eventually, exchange, on_each_mpm};
 use std::time::Duration;
 
 on_each_mpm!(programs_find_the_session_in_their_environment);

@@ -1,6 +1,6 @@
 //! The promise on the box: a page with a session costs no lock and no system call more than the same page without.
 
-use crate::harness::{Httpd, Mpm, Site, Strace, on_each_mpm};
+use harness::{Httpd, Mpm, Site, Strace, on_each_mpm};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! The login form and what a login gives: one cookie, a way back, and nothing for strangers.
 
 use super::provider::{kept, shop_all_over};
-use crate::harness::{Browser, Mpm, Page, Site, exchange, on_each_mpm};
+use harness::{Browser, Mpm, Page, Site, exchange, on_each_mpm};
 
 on_each_mpm!(
     a_login_gives_exactly_one_cookie_and_opens_the_door,

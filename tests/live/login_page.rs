@@ -1,7 +1,7 @@
 //! What the login page does beside checking a password: it slows down guessing, keeps what a visitor was sending,
 //! answers programs in JSON, and looks as its administrator wants.
 
-use crate::harness::{Httpd, Mpm, Page, Site, on_each_mpm};
+use harness::{Httpd, Mpm, Page, Site, on_each_mpm};
 
 on_each_mpm!(guessing_is_slowed_down_by_all_processes_together, what_was_being_sent_is_sent_after_the_login);
 
@@ -38,10 +38,10 @@ fn failed_logins_are_remembered_over_a_restart_and_forgiven_by_a_success() {
     attempt(&httpd, "alice", RIGHT).expect(303);
     attempt(&httpd, "alice", "guess").expect(422);
     attempt(&httpd, "alice", "guess").expect(422);
-    httpd.restart(crate::harness::Signal::Graceful);
+    httpd.restart(harness::Signal::Graceful);
     attempt(&httpd, "alice", RIGHT).expect(429);
     httpd.reconfigure(|site| site.conf("<Location /login>\nSessionClusterThrottle Off\n</Location>"));
-    httpd.restart(crate::harness::Signal::Graceful);
+    httpd.restart(harness::Signal::Graceful);
     attempt(&httpd, "alice", RIGHT).expect(303);
 }
 

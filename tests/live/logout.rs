@@ -1,7 +1,7 @@
 //! Logging out: by POST only, at once in every process, and for good.
 
 use super::provider::{kept, live, shop_all_over};
-use crate::harness::{Mpm, Site, on_each_mpm};
+use harness::{Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_logout_ends_the_session_in_every_process_at_once, posts_from_other_sites_log_nobody_out,);
 

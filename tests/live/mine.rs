@@ -1,6 +1,6 @@
 //! The page on which users see where they are logged in, and end what they do not know.
 
-use crate::harness::{Browser, Httpd, Mpm, Site, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Site, on_each_mpm};
 
 on_each_mpm!(a_user_sees_their_sessions_and_ends_one);
 

@@ -1,6 +1,6 @@
 //! httpd's `Mutex` directive for `session-cluster`: every mechanism that survives the death of its holder.
 
-use crate::harness::{Mpm, Site, on_each_mpm};
+use harness::{Mpm, Site, on_each_mpm};
 
 on_each_mpm!(every_robust_mechanism_serves);
 

@@ -1,6 +1,6 @@
 //! mod_session and what builds on it, with the table as its store: mod_auth_form, `SessionEnv`, `SessionHeader`.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
 use std::time::Duration;
 
 on_each_mpm!(

@@ -1,6 +1,6 @@
 //! Restarts under load: nobody is logged out, and a graceful one fails no request.
 
-use crate::harness::{Load, Mpm, Signal, Site, eventually, on_each_mpm, rounds};
+use harness::{Load, Mpm, Signal, Site, eventually, on_each_mpm, rounds};
 use std::time::Duration;
 
 on_each_mpm!(

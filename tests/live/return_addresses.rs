@@ -1,7 +1,7 @@
 //! Every return address of the corpus, brought to the login and logout of a real httpd in each way it can come: none
 //! leads off the host, and where `/app` is the only prefix, none leads out of it.
 
-use crate::harness::{Browser, Mpm, Page, Site};
+use harness::{Browser, Mpm, Page, Site};
 
 #[path = "../../src/session/redirect/browser.rs"]
 mod browser;

@@ -1,6 +1,6 @@
 //! Rights: fetched once at the login, used by `Require` and expressions, evaluated anew when they are too old.
 
-use crate::harness::{Browser, Mpm, Site, eventually, on_each_mpm};
+use harness::{Browser, Mpm, Site, eventually, on_each_mpm};
 use std::time::Duration;
 
 on_each_mpm!(

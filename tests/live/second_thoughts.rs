@@ -1,6 +1,6 @@
 //! What somebody with an old cookie, a slow request or many requests at once could gain: nothing.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually};
 use std::time::Duration;
 
 /// Answers with the header that its query asks for, after a while if that mentions `slow`.

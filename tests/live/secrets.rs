@@ -1,6 +1,6 @@
 //! What may lie about without giving anything away: the table file and the logs, however talkative.
 
-use crate::harness::{Mpm, Site, exchange};
+use harness::{Mpm, Site, exchange};
 
 #[test]
 fn a_stolen_table_file_holds_no_id_no_name_and_no_password() {

@@ -2,7 +2,7 @@
 //! where there is none; and mod_session_cookie and mod_session_dbd at other places of the same server.
 
 use super::provider::live;
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

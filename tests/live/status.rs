@@ -1,6 +1,6 @@
 //! The module's section in mod_status.
 
-use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
+use harness::{Httpd, Mpm, Site, on_each_mpm};
 use std::collections::BTreeMap;
 
 on_each_mpm!(the_numbers_count_what_happens);

@@ -1,6 +1,6 @@
 //! `SessionClusterTable SIZE PATH`: what is refused, what is carried over, and what is dropped and said.
 
-use crate::harness::{Httpd, Mpm, Site, on_each_mpm};
+use harness::{Httpd, Mpm, Site, on_each_mpm};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ fn a_second_server_on_the_same_file_does_not_start() {
     let said = Site::new(Mpm::Event).conf(&format!("SessionClusterTable 8M {}", path.display())).refused();
     assert!(said.contains("SC0") && said.contains("sessions"), "{said}");
     browser.get("/app/page.html").expect(200);
-    httpd.restart(crate::harness::Signal::Graceful);
+    httpd.restart(harness::Signal::Graceful);
     browser.get("/app/page.html").expect(200);
 }
 

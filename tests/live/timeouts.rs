@@ -1,6 +1,6 @@
 //! The idle and the absolute timeout, and that each is told from the other.
 
-use crate::harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
+use harness::{Browser, Httpd, Mpm, Page, Site, eventually, on_each_mpm};
 use std::time::{Duration, Instant};
 
 on_each_mpm!(an_idle_session_ends, no_activity_prolongs_a_life);

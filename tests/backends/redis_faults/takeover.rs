@@ -3,9 +3,9 @@
 use super::super::redis::{backend, hosts};
 use super::super::store::{key, load, metadata, node, pulse, record, soon, tombstone};
 use super::{RECOVERY, SLACK, TIME, assert_unavailable, fill_pool, in_time, told, until_ok};
-use crate::harness::eventually;
-use crate::harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use data_encoding::HEXLOWER;
+use harness::eventually;
+use harness::redis::{Cluster, MASTER_NAME, Redis, Sentinels};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::redis::RedisBackend;

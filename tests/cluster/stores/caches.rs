@@ -3,9 +3,9 @@
 use super::super::chaos::Torment;
 use super::super::nodes::Nodes;
 use super::{Kind, hold_to_the_laws_of_a_cluster};
-use crate::harness::Mpm;
-use crate::harness::memcached::Memcached;
-use crate::harness::redis::Redis;
+use harness::Mpm;
+use harness::memcached::Memcached;
+use harness::redis::Redis;
 use std::time::Duration;
 
 impl Torment for Memcached {

@@ -3,8 +3,8 @@
 use super::super::chaos::Torment;
 use super::super::nodes::Nodes;
 use super::{Kind, hold_to_the_laws_of_a_cluster};
-use crate::harness::databases::{Database, Locked, MariaDb, Postgres, Server, Sqlite};
-use crate::harness::{Mpm, Signal, eventually, on_each_mpm};
+use harness::databases::{Database, Locked, MariaDb, Postgres, Server, Sqlite};
+use harness::{Mpm, Signal, eventually, on_each_mpm};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use super::super::chaos::Torment;
 use super::{Kind, hold_to_the_laws_of_a_cluster};
-use crate::harness::is_root;
+use harness::is_root;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -10,21 +10,23 @@ use std::time::Duration;
 
 /// What a load saw.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) requests: usize,
-    pub(crate) logins: usize,
+pub struct Report {
+    /// Requests sent.
+    pub requests: usize,
+    /// Logins that succeeded.
+    pub logins: usize,
     /// The connection was cut before the answer was complete.
-    pub(crate) cut: usize,
+    pub cut: usize,
     /// No answer in time.
-    pub(crate) hung: usize,
+    pub hung: usize,
     /// A server error, or a refused login.
-    pub(crate) failed: usize,
+    pub failed: usize,
     /// A living session was not recognised.
-    pub(crate) lost: usize,
+    pub lost: usize,
     /// Somebody else's session, or an ended one that opened a door.
-    pub(crate) wrong: usize,
+    pub wrong: usize,
     /// The first few of these, in words.
-    pub(crate) examples: Vec<String>,
+    pub examples: Vec<String>,
 }
 
 impl fmt::Display for Report {
@@ -88,7 +90,7 @@ impl Report {
 }
 
 /// A running load.
-pub(crate) struct Load {
+pub struct Load {
     stop: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Report>>,
@@ -97,7 +99,7 @@ pub(crate) struct Load {
 impl Load {
     /// Logs `visitors` users in and starts them and as many `comers`, each in a thread.
     #[track_caller]
-    pub(crate) fn start(httpd: &Httpd, visitors: usize, comers: usize) -> Self {
+    pub fn start(httpd: &Httpd, visitors: usize, comers: usize) -> Self {
         let mut load = Load { stop: Arc::default(), requests: Arc::default(), threads: Vec::new() };
         for n in 0..visitors {
             let user = format!("user{n}");
@@ -126,7 +128,7 @@ impl Load {
 
     /// Waits until `n` more requests have been answered.
     #[track_caller]
-    pub(crate) fn go_on(&self, n: usize) {
+    pub fn go_on(&self, n: usize) {
         let goal = self.requests.load(Ordering::Relaxed) + n;
         super::eventually("the load to go on", Duration::from_secs(60), || {
             (self.requests.load(Ordering::Relaxed) >= goal).then_some(())
@@ -134,7 +136,7 @@ impl Load {
     }
 
     /// Stops it and returns what it saw.
-    pub(crate) fn finish(self) -> Report {
+    pub fn finish(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
         let mut sum = Report::default();
         for thread in self.threads {

@@ -1,18 +1,18 @@
 //! A Redis Cluster: three masters which share the keys, and a replica of each.
 
 use super::{PATIENCE, Redis};
-use crate::harness::eventually;
+use crate::eventually;
 use std::process::{Command, Stdio};
 
 /// Six servers. One that does not answer for a second counts as down, and its replica takes over.
-pub(crate) struct Cluster {
+pub struct Cluster {
     nodes: Vec<Redis>,
 }
 
 impl Cluster {
     /// Starts all six, and returns once each says that all is well and each replica has its copy.
     #[track_caller]
-    pub(crate) fn start() -> Cluster {
+    pub fn start() -> Cluster {
         let nodes = [0; 6].map(|_| {
             let mut builder = Redis::builder().conf("cluster-node-timeout 1000");
             builder.cluster = true;
@@ -38,24 +38,24 @@ impl Cluster {
     }
 
     /// The ports of all, also of those that do not run.
-    pub(crate) fn ports(&self) -> Vec<u16> {
+    pub fn ports(&self) -> Vec<u16> {
         self.nodes.iter().map(Redis::port).collect()
     }
 
     /// All servers.
-    pub(crate) fn nodes(&self) -> &[Redis] {
+    pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
     /// The server on that port.
     #[track_caller]
-    pub(crate) fn node(&self, port: u16) -> &Redis {
+    pub fn node(&self, port: u16) -> &Redis {
         self.nodes.iter().find(|node| node.port() == port).expect("no such server")
     }
 
     /// The port of the master that has this key's slot.
     #[track_caller]
-    pub(crate) fn master_of(&self, key: &str) -> u16 {
+    pub fn master_of(&self, key: &str) -> u16 {
         let node = self.running().next().expect("no server runs");
         let slot = node.cli(&["CLUSTER", "KEYSLOT", key]).parse().expect("a number");
         master_by(node, slot).expect("every slot has a master")
@@ -64,7 +64,7 @@ impl Cluster {
     /// Kills the master that has this key's slot, and waits until its replica has the slot and all is well on all
     /// servers that run. Returns the port of the killed one.
     #[track_caller]
-    pub(crate) fn kill_master_of(&self, key: &str) -> u16 {
+    pub fn kill_master_of(&self, key: &str) -> u16 {
         let old = self.master_of(key);
         let slot = self.node(old).cli(&["CLUSTER", "KEYSLOT", key]).parse().expect("a number");
         self.node(old).stop_hard();

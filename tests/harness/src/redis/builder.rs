@@ -4,7 +4,7 @@ use super::Redis;
 use std::path::PathBuf;
 
 /// A server being described.
-pub(crate) struct Builder {
+pub struct Builder {
     pub(super) binary: PathBuf,
     pub(super) conf: String,
     pub(super) tls: bool,
@@ -28,44 +28,44 @@ impl Builder {
     }
 
     /// Adds directives, as in `redis.conf`.
-    pub(crate) fn conf(mut self, directives: &str) -> Self {
+    pub fn conf(mut self, directives: &str) -> Self {
         self.conf.push_str(directives);
         self.conf.push('\n');
         self
     }
 
     /// Speaks TLS instead of plain TCP, with certificates of its own. A client may show one, but need not.
-    pub(crate) fn tls(mut self) -> Self {
+    pub fn tls(mut self) -> Self {
         self.tls = true;
         self.conf("tls-auth-clients optional")
     }
 
     /// Speaks TLS, and only to clients that show [`Redis::client_cert`].
-    pub(crate) fn tls_with_client_cert(self) -> Self {
+    pub fn tls_with_client_cert(self) -> Self {
         self.tls().conf("tls-auth-clients yes")
     }
 
     /// Turns the default user off, and lets this one do everything.
-    pub(crate) fn acl(mut self, user: &str, password: &str) -> Self {
+    pub fn acl(mut self, user: &str, password: &str) -> Self {
         self.user = Some((user.to_owned(), password.to_owned()));
         let password = quoted(&format!(">{password}"));
         self.conf(&format!("user default off\nuser {user} on {password} ~* &* +@all"))
     }
 
     /// Writes each change to disk before it answers, so that nothing is lost when it is killed.
-    pub(crate) fn append_only(self) -> Self {
+    pub fn append_only(self) -> Self {
         self.conf("appendonly yes\nappendfsync always")
     }
 
     /// Runs this program instead of `redis-server`: see [`super::valkey`].
-    pub(crate) fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = path.into();
         self
     }
 
     /// Copies that server, whose user it takes if it has one. Not for masters with TLS.
     #[track_caller]
-    pub(crate) fn replica_of(mut self, master: &Redis) -> Self {
+    pub fn replica_of(mut self, master: &Redis) -> Self {
         assert!(master.tls.is_none(), "a replica here cannot speak TLS to its master");
         self.replica = true;
         if let Some((user, password)) = &master.plan.user {
@@ -76,7 +76,7 @@ impl Builder {
 
     /// Starts it, and returns once it serves; a replica, once it has its copy.
     #[track_caller]
-    pub(crate) fn start(self) -> Redis {
+    pub fn start(self) -> Redis {
         Redis::begin(self)
     }
 }

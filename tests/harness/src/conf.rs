@@ -34,8 +34,9 @@ const LOGIN_SITE: &str = r"
 ";
 
 /// A configuration being put together.
-pub(crate) struct Site {
-    pub(crate) mpm: Mpm,
+pub struct Site {
+    /// How it spreads requests.
+    pub mpm: Mpm,
     pub(crate) one_process: bool,
     furnished: bool,
     before: String,
@@ -45,56 +46,55 @@ pub(crate) struct Site {
 
 impl Site {
     /// The site with a login and a door.
-    pub(crate) fn new(mpm: Mpm) -> Self {
+    pub fn new(mpm: Mpm) -> Self {
         Site::bare(mpm).conf(LOGIN_SITE)
     }
 
     /// The module is loaded; nothing more.
-    pub(crate) fn bare(mpm: Mpm) -> Self {
+    pub fn bare(mpm: Mpm) -> Self {
         let (before, conf) = (String::new(), String::new());
         Site { mpm, one_process: false, furnished: true, before, conf, files: Vec::new() }
     }
 
     /// Not even the module, and no access log: what benchmarks compare has only what they load.
-    #[allow(dead_code)] // Only the benchmarks compare.
-    pub(crate) fn empty(mpm: Mpm) -> Self {
+    pub fn empty(mpm: Mpm) -> Self {
         Site { furnished: false, ..Site::bare(mpm) }
     }
 
     /// Adds directives.
-    pub(crate) fn conf(mut self, directives: &str) -> Self {
+    pub fn conf(mut self, directives: &str) -> Self {
         self.conf.push_str(directives);
         self.conf.push('\n');
         self
     }
 
     /// Loads httpd's modules of these names ahead of the module under test.
-    pub(crate) fn load_before(mut self, modules: &[&str]) -> Self {
+    pub fn load_before(mut self, modules: &[&str]) -> Self {
         self.before.push_str(&load(modules));
         self
     }
 
     /// Loads httpd's modules of these names after the module under test.
-    pub(crate) fn load(self, modules: &[&str]) -> Self {
+    pub fn load(self, modules: &[&str]) -> Self {
         let lines = load(modules);
         self.conf(&lines)
     }
 
     /// Puts a file into the server root; scripts (`#!`) become executable.
-    pub(crate) fn file(mut self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+    pub fn file(mut self, path: &str, contents: impl AsRef<[u8]>) -> Self {
         self.files.push((path.to_owned(), contents.as_ref().to_owned()));
         self
     }
 
     /// Runs everything in one process (`-X`), so that it can be traced.
-    pub(crate) fn one_process(mut self) -> Self {
+    pub fn one_process(mut self) -> Self {
         self.one_process = true;
         self
     }
 
     /// Starts the server.
     #[track_caller]
-    pub(crate) fn start(self) -> Httpd {
+    pub fn start(self) -> Httpd {
         let mut httpd = Httpd::new(self);
         httpd.start();
         httpd
@@ -102,12 +102,12 @@ impl Site {
 
     /// What httpd says when it refuses to start with this.
     #[track_caller]
-    pub(crate) fn refused(self) -> String {
+    pub fn refused(self) -> String {
         Httpd::new(self).start_refused()
     }
 
     /// `httpd -t`: whether it accepts this, and what it says.
-    pub(crate) fn check(self) -> (bool, String) {
+    pub fn check(self) -> (bool, String) {
         Httpd::new(self).check()
     }
 
@@ -168,7 +168,7 @@ pub(crate) fn passwords() -> String {
 }
 
 /// Whether this test runs as root, and the server can therefore run as `www-data`.
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }
@@ -178,7 +178,7 @@ fn load(modules: &[&str]) -> String {
 }
 
 /// The module under test: the one that this very build made, or `MSC_MODULE`.
-pub(crate) fn module() -> &'static Path {
+pub fn module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| {
         let named = std::env::var_os("MSC_MODULE").map(PathBuf::from);
@@ -190,7 +190,7 @@ pub(crate) fn module() -> &'static Path {
 }
 
 /// What `apxs -q` says.
-pub(crate) fn apxs(name: &str) -> String {
+pub fn apxs(name: &str) -> String {
     let apxs = std::env::var("APXS").unwrap_or_else(|_| "apxs".into());
     let output = Command::new(apxs).args(["-q", name]).output().expect("apxs is needed");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -8,20 +8,20 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A database in a directory where everybody may write, as httpd must be able to.
-pub(crate) struct Sqlite {
+pub struct Sqlite {
     root: TempDir,
 }
 
 impl Sqlite {
     /// An empty one.
     #[track_caller]
-    pub(crate) fn start() -> Sqlite {
+    pub fn start() -> Sqlite {
         Sqlite::within(&std::env::temp_dir())
     }
 
     /// An empty one in a directory of its own below that one.
     #[track_caller]
-    pub(crate) fn within(directory: &Path) -> Sqlite {
+    pub fn within(directory: &Path) -> Sqlite {
         let root = tempfile::Builder::new().prefix("msc-sqlite-").tempdir_in(directory).unwrap();
         fs::set_permissions(root.path(), Permissions::from_mode(0o777)).unwrap();
         let sqlite = Sqlite { root };
@@ -30,7 +30,8 @@ impl Sqlite {
         sqlite
     }
 
-    pub(crate) fn file(&self) -> PathBuf {
+    /// Its path.
+    pub fn file(&self) -> PathBuf {
         self.root.path().join("sessions.sqlite")
     }
 
@@ -42,7 +43,7 @@ impl Sqlite {
 
     /// Another process that keeps everybody else from writing, until what is returned is dropped.
     #[track_caller]
-    pub(crate) fn lock(&self) -> Locked {
+    pub fn lock(&self) -> Locked {
         Locked::by(self.cli(), "BEGIN EXCLUSIVE;\nSELECT 'locked';\n")
     }
 }

@@ -8,13 +8,12 @@ mod mariadb;
 mod postgres;
 mod sqlite;
 
-pub(crate) use mariadb::MariaDb;
-pub(crate) use postgres::Postgres;
-pub(crate) use sqlite::Sqlite;
+pub use mariadb::MariaDb;
+pub use postgres::Postgres;
+pub use sqlite::Sqlite;
 
 use super::conf::is_root;
-use super::eventually;
-use super::redis::free_port;
+use super::{eventually, free_port};
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -31,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NOBODY: u32 = 65534;
 
 /// A database that httpd can use.
-pub(crate) trait Database: Send + Sync {
+pub trait Database: Send + Sync {
     /// apr_dbd's name of the driver, and that of the schema's file.
     fn driver(&self) -> &'static str;
 
@@ -44,7 +43,7 @@ pub(crate) trait Database: Send + Sync {
     /// Creates the tables of that prefix, by the very file that administrators get.
     #[track_caller]
     fn furnish(&self, prefix: &str) {
-        let file = format!("{}/httpd-conf/sql/{}.sql", env!("CARGO_MANIFEST_DIR"), self.driver());
+        let file = format!("{}/../../httpd-conf/sql/{}.sql", env!("CARGO_MANIFEST_DIR"), self.driver());
         let schema = fs::read_to_string(file).unwrap().replace("sc_", &format!("{prefix}_"));
         self.run(&schema).unwrap_or_else(|said| panic!("{said}"));
     }
@@ -56,7 +55,7 @@ pub(crate) trait Database: Send + Sync {
 }
 
 /// A server that can be stopped and started again.
-pub(crate) trait Server: Database {
+pub trait Server: Database {
     /// `kill -9`, of all its processes. Does nothing if it is not running.
     fn stop_hard(&self) {
         self.process().stop_hard();
@@ -79,6 +78,7 @@ pub(crate) trait Server: Database {
         self.process().signal("-CONT");
     }
 
+    /// Its directory and its processes.
     fn process(&self) -> &Process;
 
     /// The client that administrators use.
@@ -92,7 +92,7 @@ pub(crate) trait Server: Database {
 }
 
 /// A client in the middle of a transaction.
-pub(crate) struct Locked(Child);
+pub struct Locked(Child);
 
 impl Locked {
     #[track_caller]
@@ -114,7 +114,7 @@ impl Drop for Locked {
 }
 
 /// The directory of a server, and its processes.
-pub(crate) struct Process {
+pub struct Process {
     root: TempDir,
     port: u16,
     child: Mutex<Option<Child>>,
@@ -184,7 +184,7 @@ impl Process {
     }
 
     /// What it wrote to its log.
-    pub(crate) fn said(&self) -> String {
+    fn said(&self) -> String {
         fs::read_to_string(self.path("said")).unwrap_or_default()
     }
 
@@ -193,7 +193,7 @@ impl Process {
     }
 
     /// Its pid, and those of its children, which PostgreSQL has one of for each connection.
-    pub(crate) fn pids(&self) -> Vec<u32> {
+    pub fn pids(&self) -> Vec<u32> {
         let Some(pid) = self.child().as_ref().map(Child::id) else { return Vec::new() };
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());

@@ -1,37 +1,42 @@
-//! What the live tests stand on: a real httpd in a server root of its own, a browser with a cookie jar, a load of
-//! many browsers, and a reader of the error log that fails a test over any line nobody expected; real Redis servers,
-//! and a proxy in front of them that fails as networks do.
+//! What integration tests and benchmarks stand on, compiled once for all of them: a real httpd in a server root of its
+//! own, a browser with a cookie jar, a load of many browsers, and a reader of the error log that fails a test over any
+//! line nobody expected; real Redis, memcached and database servers, and a proxy in front of them that fails as
+//! networks do.
+//!
+//! Nothing here knows the module's own code: it is met through httpd, as visitors and operators meet it. Whatever
+//! happens to a test, nothing that it started here outlives it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
 mod browser;
 mod conf;
-// Each test binary uses its part of these three.
-#[allow(dead_code, unused_imports)]
-pub(crate) mod databases;
+pub mod databases;
 mod error_log;
-#[allow(dead_code)]
-pub(crate) mod faults;
+pub mod faults;
 mod httpd;
 mod load;
-#[allow(dead_code, unused_imports)]
-pub(crate) mod memcached;
-#[allow(dead_code, unused_imports)]
-pub(crate) mod redis;
+pub mod memcached;
+mod ports;
+pub mod redis;
 mod strace;
 
-pub(crate) use browser::{Browser, Page, exchange};
-#[allow(unused_imports)] // Each test binary uses its part, and benchmarks look at what is installed.
-pub(crate) use conf::{Site, apxs, is_root, module};
-pub(crate) use httpd::{Httpd, Signal};
-pub(crate) use load::Load;
-pub(crate) use strace::Strace;
+pub use browser::{Browser, Page, exchange};
+pub use conf::{Site, apxs, is_root, module};
+pub use httpd::{Httpd, Signal};
+pub use load::Load;
+pub use ports::free_port;
+pub use strace::Strace;
 
 use std::time::{Duration, Instant};
 
 /// The ways in which httpd spreads requests over processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mpm {
+pub enum Mpm {
+    /// Processes of many threads; idle connections cost none.
     Event,
+    /// Processes of many threads.
     Worker,
+    /// A process for each connection.
     Prefork,
 }
 
@@ -46,7 +51,7 @@ impl Mpm {
     }
 
     /// The module that runs CGI scripts under this MPM.
-    pub(crate) const fn cgi_module(self) -> &'static str {
+    pub const fn cgi_module(self) -> &'static str {
         match self {
             Mpm::Prefork => "cgi",
             Mpm::Event | Mpm::Worker => "cgid",
@@ -55,10 +60,11 @@ impl Mpm {
 }
 
 /// Makes three tests of each named `fn(Mpm)`, one for each MPM.
+#[macro_export]
 macro_rules! on_each_mpm {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
-            use crate::harness::Mpm;
+            use $crate::Mpm;
             #[test]
             fn event() {
                 super::$name(Mpm::Event);
@@ -74,16 +80,15 @@ macro_rules! on_each_mpm {
         }
     )+};
 }
-pub(crate) use on_each_mpm;
 
 /// How often something is to be repeated: `short`, or `long` when `MSC_LONG` is set.
-pub(crate) fn rounds(short: usize, long: usize) -> usize {
+pub fn rounds(short: usize, long: usize) -> usize {
     if std::env::var_os("MSC_LONG").is_some() { long } else { short }
 }
 
 /// Asks again and again until there is an answer, and returns it. Fails the test after `limit`.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {

@@ -57,7 +57,7 @@ struct Shared {
 }
 
 /// The proxy. Closes everything when dropped.
-pub(crate) struct Faults {
+pub struct Faults {
     port: u16,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +65,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// Starts a proxy in front of `127.0.0.1:port`, which need not be there yet. Everything passes.
-    pub(crate) fn before(port: u16) -> Self {
+    pub fn before(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let own_port = listener.local_addr().unwrap().port();
         let state = State { mode: Mode::Pass, stopped: false, accepted: 0, links: Vec::new() };
@@ -78,39 +78,39 @@ impl Faults {
     }
 
     /// The proxy's own port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Lets everything through, as at the start.
-    pub(crate) fn pass(&self) {
+    pub fn pass(&self) {
         self.shared.set(Mode::Pass);
     }
 
     /// Lets each piece of data, in either direction, arrive so much later.
-    pub(crate) fn delay(&self, by: Duration) {
+    pub fn delay(&self, by: Duration) {
         self.shared.set(Mode::Delay(by));
     }
 
     /// Accepts connections and data, and answers nothing, as if the cable were pulled: not even an end of a
     /// connection is seen at its other side. Connections on which nothing happened meanwhile go on afterwards.
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.shared.set(Mode::Hold);
     }
 
     /// Closes all connections, and new ones at once.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.shared.set(Mode::Cut);
     }
 
     /// Lets requests through, and loses what the server answers.
-    pub(crate) fn lose_answers(&self) {
+    pub fn lose_answers(&self) {
         self.shared.set(Mode::LoseAnswers);
     }
 
     /// Ends the answers of all connections that are open, and goes on to take requests on them: their clients read an end, and are
     /// never told that nobody is there. New connections are as others.
-    pub(crate) fn end_answers(&self) {
+    pub fn end_answers(&self) {
         for link in &mut self.shared.lock().links {
             link.mute = true;
             // It may have closed it already.
@@ -119,12 +119,12 @@ impl Faults {
     }
 
     /// How many connections were made to the proxy so far, also those that were closed at once.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.shared.lock().accepted
     }
 
     /// How many connections are open.
-    pub(crate) fn open_connections(&self) -> usize {
+    pub fn open_connections(&self) -> usize {
         self.shared.lock().links.len()
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A server with one database, `postgres`, and one user, who may do everything.
-pub(crate) struct Postgres(Process);
+pub struct Postgres(Process);
 
 impl Postgres {
     /// An empty one.
     #[track_caller]
-    pub(crate) fn start() -> Postgres {
+    pub fn start() -> Postgres {
         let process = Process::new("postgres");
         let mut install = process.command(program("initdb"));
         install.arg("-D").arg(process.path("data")).args([

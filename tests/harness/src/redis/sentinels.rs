@@ -1,13 +1,13 @@
 //! A master with two replicas, and three sentinels that watch them and make a replica the master when it dies.
 
 use super::{PATIENCE, Redis};
-use crate::harness::eventually;
+use crate::eventually;
 
 /// The name under which sentinels know the master.
-pub(crate) const MASTER_NAME: &str = "mymaster";
+pub const MASTER_NAME: &str = "mymaster";
 
 /// Servers and their sentinels, of which two must agree (quorum). A master counts as down after half a second.
-pub(crate) struct Sentinels {
+pub struct Sentinels {
     sentinels: Vec<Redis>,
     nodes: Vec<Redis>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Starts all six, and returns once each sentinel knows all others and both replicas.
     #[track_caller]
-    pub(crate) fn start() -> Sentinels {
+    pub fn start() -> Sentinels {
         let master = Redis::start();
         let port = master.port();
         let replicas = [0, 1].map(|_| Redis::builder().replica_of(&master).start());
@@ -39,29 +39,29 @@ impl Sentinels {
     }
 
     /// The ports of the sentinels.
-    pub(crate) fn sentinel_ports(&self) -> Vec<u16> {
+    pub fn sentinel_ports(&self) -> Vec<u16> {
         self.sentinels.iter().map(Redis::port).collect()
     }
 
     /// The sentinels.
-    pub(crate) fn sentinels(&self) -> &[Redis] {
+    pub fn sentinels(&self) -> &[Redis] {
         &self.sentinels
     }
 
     /// The servers: at first the master, then its replicas.
-    pub(crate) fn nodes(&self) -> &[Redis] {
+    pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
     /// The server on that port.
     #[track_caller]
-    pub(crate) fn node(&self, port: u16) -> &Redis {
+    pub fn node(&self, port: u16) -> &Redis {
         self.nodes.iter().find(|node| node.port() == port).expect("no such server")
     }
 
     /// The port of the master, as the first sentinel that runs tells it.
     #[track_caller]
-    pub(crate) fn master(&self) -> u16 {
+    pub fn master(&self) -> u16 {
         let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_running());
         master_by(sentinel.expect("no sentinel runs")).expect("a sentinel knows the master")
     }
@@ -69,7 +69,7 @@ impl Sentinels {
     /// Kills the master and waits until all sentinels that run name another, which knows that it is one. Returns
     /// the port of the killed one. The next fail-over may come four seconds later.
     #[track_caller]
-    pub(crate) fn fail_over_by_kill(&self) -> u16 {
+    pub fn fail_over_by_kill(&self) -> u16 {
         let old = self.master();
         self.node(old).stop_hard();
         eventually("another master", PATIENCE, || {

@@ -13,40 +13,43 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+pub struct Page {
+    /// The code of its status line.
+    pub status: u16,
+    /// In the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// With replacement characters where it is not UTF-8.
+    pub body: String,
 }
 
 impl Page {
     /// The header of that name, of which there must not be two.
     #[track_caller]
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
         assert!(values.len() < 2, "{name} came twice: {self:?}");
         values.first().copied()
     }
 
     /// All headers of that name.
-    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+    pub fn all(&self, name: &str) -> Vec<&str> {
         let same = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
         self.headers.iter().filter(same).map(|(_, value)| value.as_str()).collect()
     }
 
     /// Where it redirects to.
     #[track_caller]
-    pub(crate) fn location(&self) -> &str {
+    pub fn location(&self) -> &str {
         self.header("Location").unwrap_or_else(|| panic!("no Location: {self:?}"))
     }
 
     /// The user for whom the site made this page, as its `X-User` header says.
-    pub(crate) fn user(&self) -> Option<&str> {
+    pub fn user(&self) -> Option<&str> {
         self.header("X-User").filter(|user| !user.is_empty())
     }
 
     /// Whether a door turned the visitor away: to the login page, or with 401.
-    pub(crate) fn is_refused(&self) -> bool {
+    pub fn is_refused(&self) -> bool {
         match self.status {
             401 => true,
             302 | 303 => self.header("Location").is_some_and(|to| to.contains("/login")),
@@ -56,33 +59,33 @@ impl Page {
 
     /// The page itself, if its status is `status`; else the test fails.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Self {
+    pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
     /// The body, with plain slashes where the pages write character references.
-    #[allow(dead_code)] // Not every test binary reads pages.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.body.replace("&#x2f;", "/")
     }
 
     /// The body as JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 /// A browser with a cookie jar. A clone has a jar of its own with the same cookies in it.
 #[derive(Clone)]
-pub(crate) struct Browser {
+pub struct Browser {
     agent: ureq::Agent,
     address: SocketAddr,
     secrets: Secrets,
     /// `Host`, where it is not the address.
-    pub(crate) host: Option<String>,
-    pub(crate) cookies: BTreeMap<String, String>,
+    pub host: Option<String>,
+    /// The jar: names and values.
+    pub cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
@@ -98,7 +101,7 @@ impl Browser {
 
     /// Logs in through the site's form.
     #[track_caller]
-    pub(crate) fn login(&mut self, user: &str) -> Page {
+    pub fn login(&mut self, user: &str) -> Page {
         let page =
             self.post("/login", &[("httpd_username", user), ("httpd_password", super::conf::PASSWORD)]);
         assert_eq!(page.status, 303, "{user} cannot log in: {page:?}");
@@ -107,7 +110,7 @@ impl Browser {
 
     /// The session cookie.
     #[track_caller]
-    pub(crate) fn session(&self) -> &str {
+    pub fn session(&self) -> &str {
         self.cookies
             .get("SCID")
             .unwrap_or_else(|| panic!("no session cookie among {:?}", self.cookies.keys()))
@@ -115,25 +118,25 @@ impl Browser {
 
     /// A page navigation.
     #[track_caller]
-    pub(crate) fn get(&mut self, path: &str) -> Page {
+    pub fn get(&mut self, path: &str) -> Page {
         self.send("GET", path, &[("Accept", "text/html")], "").unwrap()
     }
 
     /// A GET with exactly these headers and the cookies.
     #[track_caller]
-    pub(crate) fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Page {
+    pub fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Page {
         self.send("GET", path, headers, "").unwrap()
     }
 
     /// Posts a form as a page of the site itself would.
     #[track_caller]
-    pub(crate) fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
+    pub fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
         self.post_with(path, form, &[("Sec-Fetch-Site", "same-origin"), ("Accept", "text/html")])
     }
 
     /// Posts a form with these headers and the cookies.
     #[track_caller]
-    pub(crate) fn post_with(&mut self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Page {
+    pub fn post_with(&mut self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Page {
         let pairs: Vec<String> = form.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
         let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
         all.extend_from_slice(headers);
@@ -141,7 +144,7 @@ impl Browser {
     }
 
     /// Any request. The error is that of the connection; `timeout` is in it if the server hangs.
-    pub(crate) fn send(
+    pub fn send(
         &mut self,
         method: &str,
         path: &str,
@@ -203,7 +206,7 @@ fn encode(text: &str) -> String {
 
 /// Sends bytes as they are and returns what comes back until the server closes.
 #[track_caller]
-pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> String {
+pub fn exchange(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request).unwrap();

@@ -1,11 +1,11 @@
 //! A MariaDB server.
 
 use super::{Database, Process, Server, client};
-use crate::harness::conf::is_root;
+use crate::conf::is_root;
 use std::process::Command;
 
 /// A server with one database, `test`, and one user, who may do everything.
-pub(crate) struct MariaDb(Process);
+pub struct MariaDb(Process);
 
 const USER: &str = "sc";
 const PASSWORD: &str = "wonder";
@@ -13,7 +13,7 @@ const PASSWORD: &str = "wonder";
 impl MariaDb {
     /// An empty one.
     #[track_caller]
-    pub(crate) fn start() -> MariaDb {
+    pub fn start() -> MariaDb {
         let process = Process::new("mariadb");
         let mut install = process.command("mariadb-install-db");
         install.arg("--no-defaults").arg(format!("--datadir={}", process.path("data").display()));

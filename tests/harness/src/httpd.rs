@@ -4,15 +4,14 @@
 use super::browser::Browser;
 use super::conf::{self, Site};
 use super::error_log::{ErrorLog, Secrets};
-use super::eventually;
+use super::{eventually, ports};
 use std::fs::{self, File, Permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -21,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a running httpd can be told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Signal {
+pub enum Signal {
     /// Restart, and let requests finish.
     Graceful,
     /// Restart at once.
@@ -43,7 +42,7 @@ impl Signal {
     }
 
     /// Sends it to a process, or to the process group `-pid`. A process that is gone is no error.
-    pub(crate) fn send(self, pid: i64) {
+    pub fn send(self, pid: i64) {
         let mut kill = Command::new("kill");
         kill.args([self.option(), "--", &pid.to_string()]).stderr(Stdio::null());
         kill.status().expect("kill(1) is needed");
@@ -51,21 +50,24 @@ impl Signal {
 }
 
 /// A server, running or stopped.
-pub(crate) struct Httpd {
+pub struct Httpd {
     root: TempDir,
     site: Site,
     port: u16,
     child: Option<Child>,
-    pub(crate) log: ErrorLog,
+    /// What it logs; a test announces here which grave lines it expects.
+    pub log: ErrorLog,
     secrets: Secrets,
 }
 
 impl Httpd {
-    pub(crate) fn new(site: Site) -> Self {
+    /// A stopped one, with everything in its server root.
+    pub fn new(site: Site) -> Self {
         let root = tempfile::Builder::new().prefix("msc-live-").tempdir().unwrap();
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         let log = ErrorLog::new(root.path().join("error.log"));
-        let httpd = Httpd { root, site, port: free_port(), child: None, log, secrets: Secrets::default() };
+        let httpd =
+            Httpd { root, site, port: ports::for_httpd(), child: None, log, secrets: Secrets::default() };
         httpd.furnish();
         httpd
     }
@@ -92,7 +94,7 @@ impl Httpd {
     }
 
     /// Adds directives for the next start or restart.
-    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(Site) -> Site) {
+    pub fn reconfigure(&mut self, change: impl FnOnce(Site) -> Site) {
         let mpm = self.site.mpm;
         let site = std::mem::replace(&mut self.site, Site::bare(mpm));
         self.site = change(site);
@@ -100,11 +102,12 @@ impl Httpd {
     }
 
     /// A path inside the server root.
-    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+    pub fn path(&self, relative: &str) -> PathBuf {
         self.root.path().join(relative)
     }
 
-    pub(crate) fn write(&self, relative: &str, contents: impl AsRef<[u8]>) {
+    /// Writes a file below the server root; scripts (`#!`) become executable.
+    pub fn write(&self, relative: &str, contents: impl AsRef<[u8]>) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &contents).unwrap();
@@ -112,18 +115,18 @@ impl Httpd {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// A browser that has never been here.
-    pub(crate) fn browser(&self) -> Browser {
+    pub fn browser(&self) -> Browser {
         Browser::new(self.address(), self.secrets.clone())
     }
 
     /// The browser of another node, come here with its cookies.
-    #[allow(dead_code)] // Only clusters have other nodes.
-    pub(crate) fn visit(&self, other: &Browser) -> Browser {
+    pub fn visit(&self, other: &Browser) -> Browser {
         let mut browser = self.browser();
         browser.cookies.clone_from(&other.cookies);
         browser.cookies.values().for_each(|value| self.secrets.add(value));
@@ -132,7 +135,7 @@ impl Httpd {
 
     /// A browser that is logged in.
     #[track_caller]
-    pub(crate) fn browser_of(&self, user: &str) -> Browser {
+    pub fn browser_of(&self, user: &str) -> Browser {
         let mut browser = self.browser();
         browser.login(user);
         browser
@@ -140,11 +143,11 @@ impl Httpd {
 
     /// Starts, and returns once it serves.
     #[track_caller]
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         for _ in 0..5 {
             let Err(said) = self.try_start() else { return };
             assert!(said.contains("could not bind") || said.contains("no listening sockets"), "{said}");
-            self.port = free_port();
+            self.port = ports::for_httpd();
             self.configure();
         }
         panic!("no port to be had");
@@ -159,7 +162,7 @@ impl Httpd {
     }
 
     /// Starts; the error is what httpd said instead.
-    pub(crate) fn try_start(&mut self) -> Result<(), String> {
+    pub fn try_start(&mut self) -> Result<(), String> {
         assert!(self.child.is_none(), "it is running");
         let generations = self.generations();
         let stderr = File::create(self.path("stderr")).unwrap();
@@ -185,7 +188,7 @@ impl Httpd {
     }
 
     /// `httpd -t`.
-    pub(crate) fn check(&self) -> (bool, String) {
+    pub fn check(&self) -> (bool, String) {
         let output = self.command().arg("-t").output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -208,12 +211,12 @@ impl Httpd {
 
     /// The pid of the parent.
     #[track_caller]
-    pub(crate) fn pid(&self) -> i64 {
+    pub fn pid(&self) -> i64 {
         i64::from(self.child.as_ref().expect("it is not running").id())
     }
 
     /// The pids of its children: the processes that serve.
-    pub(crate) fn children(&self) -> Vec<i64> {
+    pub fn children(&self) -> Vec<i64> {
         let pid = self.pid();
         let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
@@ -221,7 +224,7 @@ impl Httpd {
 
     /// Restarts it, and returns once the new generation serves.
     #[track_caller]
-    pub(crate) fn restart(&self, signal: Signal) {
+    pub fn restart(&self, signal: Signal) {
         let before = self.generations();
         signal.send(self.pid());
         eventually("httpd to restart", PATIENCE, || (self.generations() > before).then_some(()));
@@ -230,7 +233,7 @@ impl Httpd {
     /// Stops it as an operator does, once it is quiet: a child of the event MPM that is told to stop while one of its
     /// threads is closing a connection may crash, with this module and without.
     #[track_caller]
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         std::thread::sleep(Duration::from_millis(20));
         let group = -i64::from(child.id());
@@ -240,7 +243,7 @@ impl Httpd {
     }
 
     /// Kills all of it at one blow.
-    pub(crate) fn kill_everything(&mut self) {
+    pub fn kill_everything(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         Signal::Kill.send(-i64::from(child.id()));
         let _ = child.wait();
@@ -249,7 +252,7 @@ impl Httpd {
     }
 
     /// Session ids that the browsers hold and that occur in this file of the server root.
-    pub(crate) fn secrets_in(&self, relative: &str) -> Vec<String> {
+    pub fn secrets_in(&self, relative: &str) -> Vec<String> {
         let bytes = fs::read(self.path(relative)).unwrap_or_default();
         self.secrets.found_in(&String::from_utf8_lossy(&bytes))
     }
@@ -278,16 +281,4 @@ impl Drop for Httpd {
 fn tail(text: &str, lines: usize) -> String {
     let skip = text.lines().count().saturating_sub(lines);
     text.lines().skip(skip).map(|line| format!("{line}\n")).collect()
-}
-
-/// A port nobody listens on, below those that outgoing connections get, and not given out here before.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 150).unwrap_or(0) * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 7_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A strace that is watching.
-pub(crate) struct Strace {
+pub struct Strace {
     child: Child,
     output: PathBuf,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Strace {
 impl Strace {
     /// Watches `pid` and all its threads. `scratch` is a path for its output.
     #[track_caller]
-    pub(crate) fn attach(pid: i64, scratch: PathBuf) -> Self {
+    pub fn attach(pid: i64, scratch: PathBuf) -> Self {
         let said = scratch.with_extension("said");
         let mut command = Command::new("strace");
         command.args(["-f", "-o"]).arg(&scratch).args(["-p", &pid.to_string()]);
@@ -32,7 +32,7 @@ impl Strace {
 
     /// Stops watching and returns how often each system call was entered.
     #[track_caller]
-    pub(crate) fn counts(mut self) -> BTreeMap<String, usize> {
+    pub fn counts(mut self) -> BTreeMap<String, usize> {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-INT", &pid]).status().expect("kill(1) is needed");
         let _ = self.child.wait();

@@ -26,14 +26,14 @@ extendedKeyUsage = clientAuth
 ";
 
 /// Certificates and their keys, as PEM files in one directory, which everybody may read.
-pub(crate) struct Tls {
+pub struct Tls {
     directory: PathBuf,
 }
 
 impl Tls {
     /// Makes them in that directory.
     #[track_caller]
-    pub(crate) fn make(directory: &Path) -> Self {
+    pub fn make(directory: &Path) -> Self {
         let tls = Tls { directory: directory.to_owned() };
         fs::write(tls.path("openssl.cnf"), CONF).unwrap();
         for name in ["ca", "server", "client"] {
@@ -59,17 +59,17 @@ impl Tls {
     }
 
     /// The authority's certificate.
-    pub(crate) fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.path("ca.crt")
     }
 
     /// The client's certificate.
-    pub(crate) fn client_cert(&self) -> PathBuf {
+    pub fn client_cert(&self) -> PathBuf {
         self.path("client.crt")
     }
 
     /// The client's key.
-    pub(crate) fn client_key(&self) -> PathBuf {
+    pub fn client_key(&self) -> PathBuf {
         self.path("client.key")
     }
 

@@ -6,18 +6,16 @@ mod cluster;
 mod sentinels;
 mod tls;
 
-pub(crate) use builder::Builder;
-pub(crate) use cluster::Cluster;
-pub(crate) use sentinels::{MASTER_NAME, Sentinels};
-pub(crate) use tls::Tls;
+pub use builder::Builder;
+pub use cluster::Cluster;
+pub use sentinels::{MASTER_NAME, Sentinels};
+pub use tls::Tls;
 
-use super::eventually;
+use super::{eventually, free_port};
 use std::fs::{self, File, Permissions};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -26,7 +24,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A server, running or not.
-pub(crate) struct Redis {
+pub struct Redis {
     root: TempDir,
     port: u16,
     child: Mutex<Option<Child>>,
@@ -37,12 +35,12 @@ pub(crate) struct Redis {
 impl Redis {
     /// A plain server that keeps everything in memory.
     #[track_caller]
-    pub(crate) fn start() -> Redis {
+    pub fn start() -> Redis {
         Redis::builder().start()
     }
 
     /// A server to be described further.
-    pub(crate) fn builder() -> Builder {
+    pub fn builder() -> Builder {
         Builder::new()
     }
 
@@ -67,36 +65,36 @@ impl Redis {
     }
 
     /// Its port on 127.0.0.1: the one for TLS, if it speaks TLS.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// `redis://127.0.0.1:PORT`, or `rediss:` with TLS. The user is not in it.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Its Unix socket, on which everybody may speak to it, without TLS. A sentinel has none.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.root.path().join("redis.sock")
     }
 
     /// The certificate of the authority that signed its own one and the client's.
     #[track_caller]
-    pub(crate) fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.tls().ca()
     }
 
     /// A certificate for clients.
     #[track_caller]
-    pub(crate) fn client_cert(&self) -> PathBuf {
+    pub fn client_cert(&self) -> PathBuf {
         self.tls().client_cert()
     }
 
     /// The key of [`Redis::client_cert`].
     #[track_caller]
-    pub(crate) fn client_key(&self) -> PathBuf {
+    pub fn client_key(&self) -> PathBuf {
         self.tls().client_key()
     }
 
@@ -107,22 +105,22 @@ impl Redis {
 
     /// Its pid.
     #[track_caller]
-    pub(crate) fn pid(&self) -> i64 {
+    pub fn pid(&self) -> i64 {
         i64::from(self.child().as_ref().expect("it is not running").id())
     }
 
     /// Whether it was started and not stopped. A frozen one counts as running.
-    pub(crate) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.child().is_some()
     }
 
     /// Its log so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.root.path().join("redis.log")).unwrap_or_default()
     }
 
     /// `kill -9`. Does nothing if it is not running.
-    pub(crate) fn stop_hard(&self) {
+    pub fn stop_hard(&self) {
         if let Some(mut child) = self.child().take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -131,14 +129,14 @@ impl Redis {
 
     /// Kills it if it runs, and starts it on the same port in the same directory; returns once it serves.
     #[track_caller]
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         self.stop_hard();
         self.launch().unwrap_or_else(|said| panic!("{said}"));
     }
 
     /// Stops it from running on (SIGSTOP): connections stay open, and new ones are made, but nothing answers.
     #[track_caller]
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.signal("-STOP");
         let stat = format!("/proc/{}/stat", self.pid());
         eventually("a server to freeze", PATIENCE, || {
@@ -149,7 +147,7 @@ impl Redis {
 
     /// Lets it run on.
     #[track_caller]
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
@@ -161,7 +159,7 @@ impl Redis {
 
     /// What redis-cli prints for this command, without the last line's end: an answer, or an error in words. Empty
     /// if there is no answer in 20 seconds.
-    pub(crate) fn cli(&self, command: &[&str]) -> String {
+    pub fn cli(&self, command: &[&str]) -> String {
         let mut cli = Command::new("timeout");
         cli.args(["20", "redis-cli", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         if let Some(tls) = &self.tls {
@@ -177,7 +175,7 @@ impl Redis {
     }
 
     /// The value of `field` in what `INFO` says about `section`.
-    pub(crate) fn info(&self, section: &str, field: &str) -> Option<String> {
+    pub fn info(&self, section: &str, field: &str) -> Option<String> {
         let said = self.cli(&["INFO", section]);
         let mut fields = said.lines().filter_map(|line| line.split_once(':'));
         fields.find(|(name, _)| *name == field).map(|(_, value)| value.trim_end().to_owned())
@@ -250,20 +248,7 @@ impl Drop for Redis {
 }
 
 /// The path of `valkey-server`, if it is installed.
-pub(crate) fn valkey() -> Option<PathBuf> {
+pub fn valkey() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join("valkey-server")).find(|path| path.is_file())
-}
-
-/// A port nobody listens on, not given out here before. Below those that httpds under test and outgoing connections
-/// get, so that a server that was killed finds it free again.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 2_000 + u16::try_from(std::process::id() % 70).unwrap_or(0) * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A server, running or not.
-pub(crate) struct Memcached {
+pub struct Memcached {
     port: u16,
     megabytes: u32,
     child: Mutex<Option<Child>>,
@@ -16,7 +16,7 @@ pub(crate) struct Memcached {
 impl Memcached {
     /// A server with room for so many megabytes. When they are full it throws away what was not used for longest.
     #[track_caller]
-    pub(crate) fn start(megabytes: u32) -> Memcached {
+    pub fn start(megabytes: u32) -> Memcached {
         // Somebody may take the port before memcached does; it then says so by ending.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let server = Memcached { port, megabytes, child: Mutex::new(None) };
@@ -25,19 +25,19 @@ impl Memcached {
     }
 
     /// Its port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Its pid.
     #[track_caller]
-    pub(crate) fn pid(&self) -> i64 {
+    pub fn pid(&self) -> i64 {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         child.as_ref().expect("it is not running").id().into()
     }
 
     /// `kill -9`: all that it had is gone.
-    pub(crate) fn stop_hard(&self) {
+    pub fn stop_hard(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -46,7 +46,7 @@ impl Memcached {
 
     /// Kills it if it runs, and starts it, empty, on the same port; returns once it serves.
     #[track_caller]
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         self.stop_hard();
         let mut command = Command::new("memcached");
         command.args(["-l", "127.0.0.1", "-U", "0", "-t", "2"]);
@@ -65,7 +65,7 @@ impl Memcached {
 
     /// Stops it from running on (SIGSTOP), or lets it run on.
     #[track_caller]
-    pub(crate) fn freeze(&self, frozen: bool) {
+    pub fn freeze(&self, frozen: bool) {
         let pid = self.child.lock().unwrap().as_ref().expect("it is not running").id();
         let option = if frozen { "-STOP" } else { "-CONT" };
         let status = Command::new("kill").args([option, &pid.to_string()]).status();
