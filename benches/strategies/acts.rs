@@ -3,11 +3,12 @@
 use crate::figures::{Act, Elsewhere, Sorted};
 use crate::stage::Stage;
 use crate::visitor::{Answer, CLOSED, Cookies, PATIENCE, Visitor};
+use harness::meter;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// So many logins, then as many logouts.
-pub(crate) fn measure(stage: &Stage<'_>, count: usize) -> (Act, Act) {
+pub(crate) fn measure(stage: &Stage, count: usize) -> (Act, Act) {
     let mut visitor = Visitor::of(stage.nodes[0].address());
     let mut visitors = Vec::new();
     for _ in 0..10 {
@@ -27,11 +28,11 @@ pub(crate) fn measure(stage: &Stage<'_>, count: usize) -> (Act, Act) {
     (begin, end)
 }
 
-fn act(stage: &Stage<'_>, count: usize, mut once: impl FnMut() -> (Answer, usize)) -> Act {
+fn act(stage: &Stage, count: usize, mut once: impl FnMut() -> (Answer, usize)) -> Act {
     let pids = stage.pids(0);
-    let before = stage.meter.cpu(&pids);
+    let before = meter::cpu(&pids);
     let done: Vec<(Answer, usize)> = (0..count).map(|_| once()).collect();
-    let after = stage.meter.cpu(&pids);
+    let after = meter::cpu(&pids);
     let each = |n: usize| ((after[n] - before[n]) / count as f64 * 10.0).round() / 10.0;
     let store = stage.server().is_some().then(|| each(1));
     let times = Sorted::of(done.iter().map(|(answer, _)| answer.took.as_secs_f64() * 1e6));
@@ -46,7 +47,7 @@ const AT_ONCE: usize = 10;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// From the answer of a logout here until the other node refuses the session.
-pub(crate) fn elsewhere(stage: &Stage<'_>, count: usize) -> Elsewhere {
+pub(crate) fn elsewhere(stage: &Stage, count: usize) -> Elsewhere {
     let [Some(here), Some(there)] = [0, 1].map(|n| stage.nodes.get(n)) else { return Elsewhere::OneHost };
     let nodes = [here.address(), there.address()];
     let few = count.div_ceil(20);

@@ -6,7 +6,6 @@
 
 mod acts;
 mod figures;
-mod meter;
 mod mod_python;
 mod mod_session;
 mod ours;
@@ -21,7 +20,6 @@ mod stores;
 mod visitor;
 
 use figures::Run;
-use meter::Meter;
 use stage::Effort;
 use std::fs;
 use std::path::Path;
@@ -71,12 +69,12 @@ fn run(docs: &Path) {
     };
     // A panic of one row becomes its note; it need not be told twice.
     std::panic::set_hook(Box::new(|_| {}));
-    let (meter, start) = (Meter::start(), Instant::now());
+    let start = Instant::now();
     let mut run = Run { machine: report::machine(), versions: report::versions(), ..Run::default() };
     run.busy[0] = report::busy();
     for (n, row) in rows.iter().enumerate() {
         let begun = Instant::now();
-        let figures = stage::play(row, &meter, effort);
+        let figures = stage::play(row, effort);
         let (n, of, took) = (n + 1, rows.len(), begun.elapsed().as_secs());
         println!("{n:>2}/{of} {:<36} {} ({took} s)", row.name, report::line(&figures));
         run.rows.push(figures);

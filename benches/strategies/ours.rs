@@ -3,26 +3,11 @@
 use crate::scene::Scene;
 use harness::{Mpm, Site, module};
 
-/// What every httpd here has, whatever keeps its sessions: the modules, two pages of 1 KiB, kept-alive connections, and as
-/// many processes as serve all of the load.
+/// What every httpd here has, whatever keeps its sessions.
 pub(crate) fn common(mpm: Mpm) -> Site {
-    let page = [b'x'; 1024];
-    let site = Site::empty(mpm)
-        .load(&["authn_core", "authn_file", "authz_core", "authz_user", "mime"])
-        .conf(
-            "LogLevel notice\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\nTimeout 20\nGracefulShutdownTimeout 2\n\
-             TypesConfig /dev/null\nAddType text/html .html\n\
-             <Directory />\nAllowOverride None\nRequire all granted\n</Directory>\n\
-             <Location /open>\nRequire all granted\n</Location>\n\
-             <Location /static>\nRequire all granted\n</Location>\n\
-             <IfModule mpm_event_module>\nStartServers 1\nServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n\
-             MinSpareThreads 1\nMaxSpareThreads 16\n</IfModule>\n\
-             <IfModule mpm_prefork_module>\nStartServers 8\nServerLimit 8\n\
-             MinSpareServers 1\nMaxSpareServers 8\nMaxRequestWorkers 8\n</IfModule>",
-        );
-    ["open", "closed", "static"]
-        .iter()
-        .fold(site, |site, name| site.file(&format!("htdocs/{name}/page.html"), page))
+    Site::measured(mpm)
+        .pages(&["open", "closed", "static"])
+        .conf("GracefulShutdownTimeout 2\n<Location /static>\nRequire all granted\n</Location>")
 }
 
 /// A node with these lines about its table or store.

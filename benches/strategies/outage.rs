@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 const RECOVERY: Duration = Duration::from_secs(10);
 
 /// Stopped by SIGSTOP.
-pub(crate) fn frozen(stage: &Stage<'_>, store: &dyn Store) -> Outage {
+pub(crate) fn frozen(stage: &Stage, store: &dyn Store) -> Outage {
     observe(stage, || store.freeze(), || store.thaw())
 }
 
 /// Killed, and started again with what it has kept.
-pub(crate) fn killed(stage: &Stage<'_>, store: &dyn Store) -> Outage {
+pub(crate) fn killed(stage: &Stage, store: &dyn Store) -> Outage {
     observe(stage, || store.kill(), || store.restart())
 }
 
-fn observe(stage: &Stage<'_>, stop: impl FnOnce(), resume: impl FnOnce()) -> Outage {
+fn observe(stage: &Stage, stop: impl FnOnce(), resume: impl FnOnce()) -> Outage {
     let [mut here, mut there] = [0, 1].map(|n| Visitor::of(stage.nodes[n].address()));
     here.insist(Visitor::log_in);
     there.insist(Visitor::log_in);

@@ -1,7 +1,6 @@
 //! A row with everything that it needs running: two nodes if its store is shared, else one.
 
 use crate::figures::Figures;
-use crate::meter::Meter;
 use crate::rows::{Of, Row};
 use crate::scene::Scene;
 use crate::stores::Store;
@@ -10,9 +9,8 @@ use harness::{Httpd, Site};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-pub(crate) struct Stage<'a> {
+pub(crate) struct Stage {
     pub(crate) row: &'static Row,
-    pub(crate) meter: &'a Meter,
     // Before the scene, which their files are in.
     pub(crate) nodes: Vec<Httpd>,
     pub(crate) scene: Scene,
@@ -27,7 +25,7 @@ pub(crate) struct Effort {
 }
 
 /// All figures of a row. What goes wrong stands in its note.
-pub(crate) fn play(row: &'static Row, meter: &Meter, effort: Effort) -> Figures {
+pub(crate) fn play(row: &'static Row, effort: Effort) -> Figures {
     let named =
         Figures { key: row.key.into(), name: row.name.into(), ours: row.of == Of::Us, ..Figures::default() };
     if let Some(missing) = row.needs.iter().find_map(|need| need.missing()) {
@@ -40,7 +38,7 @@ pub(crate) fn play(row: &'static Row, meter: &Meter, effort: Effort) -> Figures 
     }
     let mut figures = named;
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let stage = Stage::set(row, meter);
+        let stage = Stage::set(row);
         figures.page = Some(pages::measure(&stage, effort.rounds, effort.seconds));
         let (begin, end) = acts::measure(&stage, effort.acts);
         (figures.begin, figures.end) = (Some(begin), Some(end));
@@ -59,13 +57,13 @@ pub(crate) fn play(row: &'static Row, meter: &Meter, effort: Effort) -> Figures 
     figures
 }
 
-impl<'a> Stage<'a> {
-    fn set(row: &'static Row, meter: &'a Meter) -> Self {
+impl Stage {
+    fn set(row: &'static Row) -> Self {
         let scene = Scene::new(row.store.map(|start| start()));
         let nodes = (0..if row.shared { 2 } else { 1 }).map(|_| start((row.site)(&scene))).collect();
         // Until the nodes trust what they hear of the store.
         std::thread::sleep(Duration::from_millis(700));
-        Stage { row, meter, nodes, scene }
+        Stage { row, nodes, scene }
     }
 
     /// The roots of the trees of processes: httpd's, and the store's if it has a server.

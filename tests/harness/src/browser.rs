@@ -102,8 +102,13 @@ impl Browser {
     /// Logs in through the site's form.
     #[track_caller]
     pub fn login(&mut self, user: &str) -> Page {
-        let page =
-            self.post("/login", &[("httpd_username", user), ("httpd_password", super::conf::PASSWORD)]);
+        self.login_at("/login", user)
+    }
+
+    /// Logs in through that form.
+    #[track_caller]
+    pub fn login_at(&mut self, path: &str, user: &str) -> Page {
+        let page = self.post(path, &[("httpd_username", user), ("httpd_password", super::conf::PASSWORD)]);
         assert_eq!(page.status, 303, "{user} cannot log in: {page:?}");
         page
     }

@@ -33,11 +33,44 @@ const LOGIN_SITE: &str = r"
 </Location>
 ";
 
+const MEASURED: &str = r"
+LogLevel notice
+MaxKeepAliveRequests 0
+KeepAliveTimeout 60
+Timeout 20
+TypesConfig /dev/null
+AddType text/html .html
+<Directory />
+    AllowOverride None
+    Require all granted
+</Directory>
+<Location /open>
+    Require all granted
+</Location>
+<IfModule mpm_event_module>
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 16
+    MaxRequestWorkers 16
+    MinSpareThreads 1
+    MaxSpareThreads 16
+</IfModule>
+<IfModule mpm_prefork_module>
+    StartServers 8
+    ServerLimit 8
+    MinSpareServers 1
+    MaxSpareServers 8
+    MaxRequestWorkers 8
+</IfModule>
+";
+
 /// A configuration being put together.
 pub struct Site {
     /// How it spreads requests.
     pub mpm: Mpm,
     pub(crate) one_process: bool,
+    /// What runs httpd, and its arguments.
+    pub(crate) under: Vec<String>,
     furnished: bool,
     before: String,
     conf: String,
@@ -53,12 +86,25 @@ impl Site {
     /// The module is loaded; nothing more.
     pub fn bare(mpm: Mpm) -> Self {
         let (before, conf) = (String::new(), String::new());
-        Site { mpm, one_process: false, furnished: true, before, conf, files: Vec::new() }
+        Site { mpm, one_process: false, under: Vec::new(), furnished: true, before, conf, files: Vec::new() }
     }
 
     /// Not even the module, and no access log: what benchmarks compare has only what they load.
     pub fn empty(mpm: Mpm) -> Self {
         Site { furnished: false, ..Site::bare(mpm) }
+    }
+
+    /// What everything measured has in common: only the modules that a login by a password file needs, an open door
+    /// at `/open`, kept-alive connections, and as many processes as serve all of a load. The module is not loaded.
+    pub fn measured(mpm: Mpm) -> Self {
+        Site::empty(mpm)
+            .load(&["authn_core", "authn_file", "authz_core", "authz_user", "mime"])
+            .conf(MEASURED)
+    }
+
+    /// Puts a page of 1 KiB into each of these directories: `/NAME/page.html`.
+    pub fn pages(self, names: &[&str]) -> Self {
+        names.iter().fold(self, |site, name| site.file(&format!("htdocs/{name}/page.html"), [b'x'; 1024]))
     }
 
     /// Adds directives.
@@ -89,6 +135,13 @@ impl Site {
     /// Runs everything in one process (`-X`), so that it can be traced.
     pub fn one_process(mut self) -> Self {
         self.one_process = true;
+        self
+    }
+
+    /// Lets another program run httpd. It and httpd are `www-data` from the start, because what is run so writes files
+    /// when httpd has given up root.
+    pub(crate) fn under(mut self, program: &str, arguments: &[&str]) -> Self {
+        self.under = [&[program], arguments].concat().into_iter().map(str::to_owned).collect();
         self
     }
 

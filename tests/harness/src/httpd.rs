@@ -7,7 +7,7 @@ use super::error_log::{ErrorLog, Secrets};
 use super::{eventually, ports};
 use std::fs::{self, File, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -194,14 +194,33 @@ impl Httpd {
     }
 
     fn command(&self) -> Command {
-        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        let program = PROGRAM.get_or_init(|| Path::new(&conf::apxs("SBINDIR")).join(conf::apxs("PROGNAME")));
-        let mut command = Command::new(program);
+        let program = program();
+        let mut command = match self.site.under.split_first() {
+            None => Command::new(program),
+            Some((under, arguments)) => {
+                let mut command = Command::new(under);
+                command.args(arguments).arg(program).current_dir(self.root.path());
+                self.give_away(&mut command);
+                command
+            }
+        };
         // Its own process group: what it leaves behind can be killed without knowing each pid.
         command.arg("-f").arg(self.path("httpd.conf")).process_group(0).stdin(Stdio::null());
         // As the system would start it: cargo's library path is not for servers.
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command
+    }
+
+    /// Gives the server root to httpd's user, who is to run this; without root there is nobody else to be.
+    fn give_away(&self, command: &mut Command) {
+        if !conf::is_root() {
+            return;
+        }
+        let mut chown = Command::new("chown");
+        let done = chown.arg("-R").arg("www-data:www-data").arg(self.root.path()).status().unwrap();
+        assert!(done.success(), "{chown:?}");
+        let owner = fs::metadata(self.root.path()).unwrap();
+        command.uid(owner.uid()).gid(owner.gid());
     }
 
     /// How often it began to serve: once for the start and once for each restart.
@@ -276,6 +295,12 @@ impl Drop for Httpd {
             self.inspect();
         }
     }
+}
+
+/// The httpd that apxs belongs to.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| Path::new(&conf::apxs("SBINDIR")).join(conf::apxs("PROGNAME")))
 }
 
 fn tail(text: &str, lines: usize) -> String {

@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
 mod browser;
+pub mod budget;
+pub mod callgrind;
 mod conf;
 pub mod databases;
 mod error_log;
@@ -16,6 +18,7 @@ pub mod faults;
 mod httpd;
 mod load;
 pub mod memcached;
+pub mod meter;
 mod ports;
 pub mod redis;
 mod strace;

@@ -1,0 +1,62 @@
+//! User instructions of each kind of page, more than the bare page has in the same process. What the module costs a
+//! page without a session is measured against an httpd that has not loaded it.
+
+use crate::sites::{ALICE, log_in, with_module, without_module};
+use harness::Mpm;
+use harness::callgrind::Counted;
+use harness::redis::Redis;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Of each kind of page. What differs from one run to the next is less than an instruction then.
+const REQUESTS: u32 = 1000;
+const BARE: &str = "/open/page.html";
+const CLOSED: &str = "/closed/page.html";
+
+/// What was counted.
+pub(crate) struct Figures {
+    /// The bare page, with the module.
+    pub(crate) bare: f64,
+    /// What others have more, by their names in the budget.
+    pub(crate) each: [(&'static str, f64); 5],
+}
+
+/// Counts all of them.
+pub(crate) fn measure() -> Figures {
+    let unloaded = Counted::start(without_module(Mpm::Prefork)).instructions(BARE, &[], REQUESTS);
+
+    let mut httpd = Counted::start(with_module(Mpm::Prefork, "SessionClusterTable 64M"));
+    let [session, staff] = ["/login", "/login/rights"].map(|form| httpd.visit(|httpd| log_in(httpd, form)));
+    let adopted = httpd.visit(|httpd| {
+        let mut browser = httpd.browser();
+        browser.get_with("/basic/page.html", &[ALICE]).expect(200);
+        format!("SCID={}", browser.session())
+    });
+    let bare = httpd.instructions(BARE, &[], REQUESTS);
+    let table = httpd.instructions(CLOSED, &[("Cookie", &session)], REQUESTS);
+    let grant = httpd.instructions("/grant/page.html", &[("Cookie", &staff)], REQUESTS);
+    let basic = httpd.instructions("/basic/page.html", &[ALICE, ("Cookie", &adopted)], REQUESTS);
+    drop(httpd);
+
+    let (redis, bare_before_redis) = behind_the_table();
+    let each = [
+        ("no-session", bare - unloaded),
+        ("table", table - bare),
+        ("redis", redis - bare_before_redis),
+        ("grant", grant - bare),
+        ("basic", basic - bare),
+    ];
+    Figures { bare, each }
+}
+
+/// A page with a session that is in Redis as well, and the bare page of the same server.
+fn behind_the_table() -> (f64, f64) {
+    let redis = Redis::builder().conf("appendonly yes\nmaxmemory-policy noeviction").start();
+    let mut httpd =
+        Counted::start(with_module(Mpm::Prefork, &format!("SessionClusterStore {}", redis.url())));
+    // Until it trusts what it hears of the store.
+    sleep(Duration::from_secs(1));
+    let session = httpd.visit(|httpd| log_in(httpd, "/login"));
+    let page = httpd.instructions(CLOSED, &[("Cookie", &session)], REQUESTS);
+    (page, httpd.instructions(BARE, &[], REQUESTS))
+}
