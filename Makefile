@@ -7,7 +7,7 @@ export PATH := $(shell apxs/cargo-path)
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 
-.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check check-bare deny \
+.PHONY: help setup setup-tests build demo demo-stop demo-cluster demo-cluster-stop test check check-bare deny budget \
 	install uninstall bench fuzz soak bench-cluster bench-strategies plot-strategies chaos model clean
 
 help: ## list the targets
@@ -57,6 +57,9 @@ uninstall: ## remove what install put there
 
 bench: setup ## print all figures: table, whole pages, instructions
 	@benches/run
+
+budget: setup build ## hold the instructions of pages against benches/budget.toml (BUDGET=write writes them there)
+	@MSC_MODULE=$(abspath $(MODULE)) cargo bench --locked --profile dev --bench page --quiet -- --budget $(or $(BUDGET),check)
 
 fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
 	@fuzz/run $${FUZZ_SECONDS:-300}
