@@ -1,5 +1,6 @@
 //! What the L1 table costs, in one process: hits, misses and inserts with 10 thousand and 1 million records of 500
-//! bytes, alone, beside a second reader, and beside a writer; and whole sessions, from the id to the decoded payload. Run with `cargo bench --no-default-features --bench table`.
+//! bytes, alone, beside a second reader, and beside a writer; and whole sessions, from the id to the decoded payload.
+//! Run with `cargo bench --no-default-features --bench table`.
 //!
 //! Each call is timed by itself; the cost of an empty timing is measured first and subtracted. The keys of the loads
 //! are drawn before, at random, so that at 1 million most loads miss the processor's caches.

@@ -124,7 +124,8 @@ fn budget(file: &Path, keep: Keep) -> Result<(), String> {
     let other = budget.measured_with().filter(|budgeted| *budgeted != with);
     let other = other.map(|other| format!("The budget was measured with {other}; this is {with}.\n"));
     Err(format!(
-        "A page costs over {TOLERANCE} % more than its budget:\n  {}\n{}Find out what it is spent on. If it is worth that, \
+        "A page costs over {TOLERANCE} % more than its budget:\n  {}\n\
+         {}Find out what it is spent on. If it is worth that, \
          raise the budget: {write}, and a commit of benches/budget.toml that says why.",
         over.join("\n  "),
         other.unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! The same work over every store of this module, and beside the other ways to keep sessions in httpd: what a page costs,
-//! a login, a logout, when other servers know of it, and what happens while the store is away.
+//! The same work over every store of this module, and beside the other ways to keep sessions in httpd: what a page
+//! costs, a login, a logout, when other servers know of it, and what happens while the store is away.
 //! `make bench-strategies` runs it; `docs/strategies.md` says how it is measured.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A benchmark that cannot measure stops.
@@ -30,7 +30,7 @@ The same work over every store, and beside other systems: pages, logins, logouts
 
     make bench-strategies                        all rows (at most 15 minutes); writes docs/strategies.{json,svg,md}
     make bench-strategies BENCH_ROWS=redis,file  these rows only; writes to target/strategies and not to docs
-    make bench-strategies BENCH_QUICK=1          one round of each, to see whether all works; writes to target/strategies
+    make bench-strategies BENCH_QUICK=1          one round of each, to see whether all works; writes there, too
     make plot-strategies                         docs/strategies.svg and the table again from docs/strategies.json
 
 Rows:";

@@ -1,5 +1,5 @@
-//! httpd with mod_python, a process for each connection but for MemorySession. Its pages are the same files, sent by a handler; the handler without a
-//! session is what they are compared with.
+//! httpd with mod_python, a process for each connection but for MemorySession. Its pages are the same files, sent by a
+//! handler; the handler without a session is what they are compared with.
 
 use crate::ours::common;
 use crate::scene::Scene;

@@ -1,5 +1,6 @@
-//! httpd with mod_session and mod_auth_form: the password is checked at the login, and each page behind the door is shown
-//! to whoever has a session with the site's passphrase in it. Without `SessionMaxAge`, so nothing is written back.
+//! httpd with mod_session and mod_auth_form: the password is checked at the login, and each page behind the door is
+//! shown to whoever has a session with the site's passphrase in it. Without `SessionMaxAge`, so nothing is written
+//! back.
 
 use crate::ours::{common, connection};
 use crate::scene::Scene;
@@ -8,7 +9,8 @@ use harness::{Mpm, Site};
 /// With these modules of mod_session's, and these lines about them.
 pub(crate) fn form(modules: &[&str], lines: &str) -> Site {
     common(Mpm::Event).load(&["request", "session", "auth_form"]).load(modules).conf(&format!(
-        "<Location />\nSession On\n{lines}\nAuthType form\nAuthName bench\nAuthFormProvider file\nAuthUserFile passwords\n\
+        "<Location />\nSession On\n{lines}\nAuthType form\nAuthName bench\nAuthFormProvider file\n\
+         AuthUserFile passwords\n\
          AuthFormSitePassphrase sesame\n</Location>\n\
          <Location /open>\nSession Off\n</Location>\n\
          <Location /closed>\nRequire valid-user\n</Location>\n\

@@ -1,5 +1,5 @@
-//! The plot: what a session costs a page, one bar a system, on a logarithmic scale from 1 to 1500 microseconds. Made from
-//! the figures alone, so that the same figures make the same bytes.
+//! The plot: what a session costs a page, one bar a system, on a logarithmic scale from 1 to 1500 microseconds. Made
+//! from the figures alone, so that the same figures make the same bytes.
 
 use crate::figures::{Figures, Page, Run};
 use std::fmt::Write as _;
@@ -48,11 +48,14 @@ pub(crate) fn svg(run: &Run) -> String {
     let bottom = TOP + rows as f64 * ROW;
     let height = bottom + 34.0;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"title desc\">\n\
-         <title id=\"title\">What a session costs a page</title>\n<desc id=\"desc\">{}</desc>\n<style>\n{STYLE}</style>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         aria-labelledby=\"title desc\">\n\
+         <title id=\"title\">What a session costs a page</title>\n<desc id=\"desc\">{}</desc>\n<style>\n\
+         {STYLE}</style>\n\
          <rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
          <text class=\"title\" x=\"16\" y=\"28\">What a session costs a page: microseconds of processor time</text>\n\
-         <text class=\"faint\" x=\"16\" y=\"48\">over the same page without a session, logarithmic; thin lines: least and most of the rounds</text>\n",
+         <text class=\"faint\" x=\"16\" y=\"48\">over the same page without a session, logarithmic; thin lines: least \
+         and most of the rounds</text>\n",
         escaped(&description(run)),
     );
     for (x, class, label) in

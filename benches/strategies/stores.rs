@@ -1,5 +1,5 @@
-//! What keeps the sessions outside of httpd, as the tests run it, and what else is asked of it here: to stop and go on, and
-//! how much it was asked to do.
+//! What keeps the sessions outside of httpd, as the tests run it, and what else is asked of it here: to stop and go on,
+//! and how much it was asked to do.
 
 use crate::mod_session::TABLE;
 use harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};

@@ -79,8 +79,8 @@ impl Visitor {
         self.post("/logout", "")
     }
 
-    /// Does it again where the answer asks for that, as a store does that is too slow. Gives the last answer, and how often
-    /// it was put off.
+    /// Does it again where the answer asks for that, as a store does that is too slow. Gives the last answer, and how
+    /// often it was put off.
     pub(crate) fn insist(&mut self, act: fn(&mut Self) -> Answer) -> (Answer, usize) {
         let mut put_off = 0;
         loop {

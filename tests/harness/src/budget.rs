@@ -147,7 +147,8 @@ pub fn versions() -> String {
 mod tests {
     use super::*;
 
-    const FILE: &str = "# What pages may cost.\n[other]\ntable = 1\n\n[this]\nmeasured-with = \"sand\"\n# Why.\ntable = 5000\nredis=300\n";
+    const FILE: &str = "# What pages may cost.\n[other]\ntable = 1\n\n[this]\nmeasured-with = \"sand\"\n# Why.\n\
+                        table = 5000\nredis=300\n";
 
     fn budget(text: &str) -> Budget {
         Budget { text: text.to_owned(), section: "this".to_owned() }

@@ -1,9 +1,10 @@
-//! What a page costs in user instructions: an httpd in one process under callgrind(1), asked for the same page again and
-//! again over one connection.
+//! What a page costs in user instructions: an httpd in one process under callgrind(1), asked for the same page again
+//! and again over one connection.
 //!
 //! Callgrind writes down what the serving thread has run, and begins to count anew, whenever httpd enters the function
 //! that answers OPTIONS. So between two such requests stand the pages asked for, and one OPTIONS, which is measured by
-//! itself and taken away. What other threads do meanwhile (the watcher of a store) does not count, nor do start and stop.
+//! itself and taken away. What other threads do meanwhile (the watcher of a store) does not count, nor do start and
+//! stop.
 
 use crate::{Httpd, Site, eventually};
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
-//! Real databases for httpd's mod_dbd: a MariaDB or PostgreSQL server in a temporary directory, on a free port of the loopback,
-//! or a file of SQLite. Servers run in the foreground so that their pids are known, as `nobody` where the test is root, which
-//! they refuse to be. Whatever happens, nothing of them outlives the test.
+//! Real databases for httpd's mod_dbd: a MariaDB or PostgreSQL server in a temporary directory, on a free port of the
+//! loopback, or a file of SQLite. Servers run in the foreground so that their pids are known, as `nobody` where the
+//! test is root, which they refuse to be. Whatever happens, nothing of them outlives the test.
 //!
 //! Nothing is flushed to the disk: what was committed outlives a server that is killed, but not a machine.
 

@@ -108,8 +108,8 @@ impl Faults {
         self.shared.set(Mode::LoseAnswers);
     }
 
-    /// Ends the answers of all connections that are open, and goes on to take requests on them: their clients read an end, and are
-    /// never told that nobody is there. New connections are as others.
+    /// Ends the answers of all connections that are open, and goes on to take requests on them: their clients read an
+    /// end, and are never told that nobody is there. New connections are as others.
     pub fn end_answers(&self) {
         for link in &mut self.shared.lock().links {
             link.mute = true;
