@@ -170,7 +170,7 @@ impl Httpd {
         command.arg(if self.site.one_process { "-X" } else { "-DFOREGROUND" });
         // Kept at once: whatever happens below, it will be stopped.
         self.child = Some(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap());
-        eventually("httpd to start", PATIENCE, || {
+        eventually("httpd to start", self.patience(), || {
             if let Some(status) = self.child.as_mut()?.try_wait().unwrap() {
                 self.child = None;
                 let said = fs::read_to_string(self.path("stderr")).unwrap_or_default();
@@ -178,6 +178,11 @@ impl Httpd {
             }
             self.is_up(generations).then_some(Ok(()))
         })
+    }
+
+    fn patience(&self) -> Duration {
+        // Another program that runs it makes it slow.
+        if self.site.under.is_empty() { PATIENCE } else { PATIENCE * 4 }
     }
 
     /// Whether it serves, when it had `generations` before it was started.
@@ -255,10 +260,11 @@ impl Httpd {
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         std::thread::sleep(Duration::from_millis(20));
-        let group = -i64::from(child.id());
-        Signal::Stop.send(i64::from(child.id()));
-        eventually("httpd to stop", PATIENCE, || child.try_wait().unwrap());
-        Signal::Kill.send(group);
+        let pid = i64::from(child.id());
+        // Also if it does not stop, which fails the test.
+        let _rest = Rest(pid);
+        Signal::Stop.send(pid);
+        eventually("httpd to stop", self.patience(), || child.try_wait().unwrap());
     }
 
     /// Kills all of it at one blow.
@@ -294,6 +300,15 @@ impl Drop for Httpd {
         } else {
             self.inspect();
         }
+    }
+}
+
+/// What is left of a process group, which is killed when this goes.
+struct Rest(i64);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        Signal::Kill.send(-self.0);
     }
 }
 
