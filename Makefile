@@ -59,7 +59,8 @@ bench: setup ## print all figures: table, whole pages, instructions
 	@benches/run
 
 budget: setup build ## hold the instructions of pages against benches/budget.toml (BUDGET=write writes them there)
-	@MSC_MODULE=$(abspath $(MODULE)) cargo bench --locked --profile dev --bench page --quiet -- --budget $(or $(BUDGET),check)
+	@MSC_MODULE=$(abspath $(MODULE)) \
+		cargo bench --locked --profile dev --bench page --quiet -- --budget $(or $(BUDGET),check)
 
 fuzz: ## fuzz each target for FUZZ_SECONDS (default 300)
 	@fuzz/run $${FUZZ_SECONDS:-300}

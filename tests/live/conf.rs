@@ -1,4 +1,5 @@
-//! The examples in `httpd-conf/`, and the first one of the README: each is loaded as it stands, and what it shows works.
+//! The examples in `httpd-conf/`, and the first one of the README: each is loaded as it stands, and what it shows
+//! works.
 
 use harness::{Mpm, Site};
 use std::collections::BTreeSet;
