@@ -8,8 +8,10 @@ use harness::{Mpm, eventually};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Of each kind of page. What differs from one run to the next is less than an instruction then.
+/// Of each kind of page. The mean of so many hardly differs from one run to the next.
 const REQUESTS: u32 = 1000;
+/// How often a page that the store was asked for is measured again.
+const TRIES: usize = 10;
 const BARE: &str = "/open/page.html";
 const CLOSED: &str = "/closed/page.html";
 
@@ -64,6 +66,13 @@ fn behind_the_table() -> (f64, f64) {
         sleep(Duration::from_secs(1));
         log_in(httpd, "/login")
     });
-    let page = httpd.instructions(CLOSED, &[("Cookie", &session)], REQUESTS);
+    // A node that has not heard of its store for a while asks it for each page, until it hears again.
+    let asked = || redis.info("commandstats", "cmdstat_get").unwrap_or_default();
+    let page = (0..TRIES).find_map(|_| {
+        let before = asked();
+        let page = httpd.instructions(CLOSED, &[("Cookie", &session)], REQUESTS);
+        (asked() == before).then_some(page)
+    });
+    let page = page.expect("a node that hears of its store: measure on a machine that has time");
     (page, httpd.instructions(BARE, &[], REQUESTS))
 }
