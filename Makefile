@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 # A cargo that is new enough, if there is one: rustup's is not on everybody's PATH.
-export PATH := $(shell apxs/cargo-path)
+export PATH := $(or $(shell apxs/cargo-path),$(PATH))
 APXS ?= apxs
 MODULE := $(CARGO_TARGET_DIR)/release/libmod_session_cluster.so
 

@@ -7,7 +7,7 @@
 //! | `module` | what httpd calls: hooks, directives, handlers | `session`, `store`, `ffi` |
 //! | [`session`] | what a session means: ids, cookies, timeouts | `store` |
 //! | [`store`] | where sessions are kept: the table in shared memory | the leaves |
-//! | `ffi` | the host made safe: all `unsafe` code | nothing of ours |
+//! | `ffi` | the host made safe: all `unsafe` code | the leaves |
 //!
 //! The leaves, [`chance`], [`clock`] and `sync`, may be used by any floor.
 

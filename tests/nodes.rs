@@ -5,6 +5,8 @@
 
 #[path = "nodes/logless.rs"]
 mod logless;
+#[path = "nodes/wrapped.rs"]
+mod wrapped;
 
 use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::id::SessionId;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64};
 use std::thread::sleep;
 use std::time::Duration;
+use wrapped::Wrapped;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const BOUND: Duration = Duration::from_millis(100);
@@ -418,4 +421,19 @@ fn a_node_that_was_away_for_longer_than_the_log_is_kept_has_everything_confirmed
     assert_eq!(b.reports.borrow()[..], [Report::OtherLog]);
     b.watch();
     assert_eq!(b.reports.borrow().len(), 1, "it is said once");
+}
+
+#[test]
+fn marks_are_not_judged_by_a_lease_that_ran_out_while_the_store_was_asked_for_the_line() {
+    let store = MemoryBackend::new(START);
+    let a = Node::new("a", &store);
+    let slow = Arc::new(Wrapped::with_log(&store));
+    let b = Node::over("b", Arc::clone(&slow) as Arc<dyn Backend>, Outage::Refuse, Policy::default());
+    let old = a.begin("alice");
+    let new = a.with_sessions(|sessions| sessions.supersede(&old, old.payload(), a.now())).unwrap().session;
+    b.watch();
+    a.with_sessions(|sessions| sessions.mark(Scope::User("alice"), Effect::End, a.now())).unwrap();
+    // First the session is asked for, then the one that it superseded.
+    slow.slow_down(2);
+    assert_eq!(b.refusal(new.id()), Some(Reason::Marked));
 }

@@ -111,8 +111,14 @@ fn budget(file: &Path, keep: Keep) -> Result<(), String> {
             .map_err(|error| error.to_string());
     }
     let write = "`make budget BUDGET=write`";
-    let compared =
-        budget.compare(&figures.each).map_err(|error| format!("{error}: write one with {write}"))?;
+    let compared = match budget.compare(&figures.each) {
+        Ok(compared) => compared,
+        Err(error) if budget.measured_with().is_none() => {
+            println!("NOT HELD to a budget: {error}. {write} makes one.");
+            return Ok(());
+        }
+        Err(error) => return Err(format!("{error}: write one with {write}")),
+    };
     compared.iter().for_each(|compared| println!("  {compared}"));
     let over: Vec<String> = compared.iter().filter(|one| one.is_over()).map(ToString::to_string).collect();
     if over.is_empty() {
@@ -121,13 +127,15 @@ fn budget(file: &Path, keep: Keep) -> Result<(), String> {
         }
         return Ok(());
     }
-    let other = budget.measured_with().filter(|budgeted| *budgeted != with);
-    let other = other.map(|other| format!("The budget was measured with {other}; this is {with}.\n"));
+    let over = over.join("\n  ");
+    // Another httpd, C library or compiler runs other instructions: that is nobody's fault.
+    if let Some(other) = budget.measured_with().filter(|budgeted| *budgeted != with) {
+        println!("NOT HELD to the budget, which was measured with {other}; this is {with}:\n  {over}");
+        return Ok(());
+    }
     Err(format!(
-        "A page costs over {TOLERANCE} % more than its budget:\n  {}\n\
-         {}Find out what it is spent on. If it is worth that, \
-         raise the budget: {write}, and a commit of benches/budget.toml that says why.",
-        over.join("\n  "),
-        other.unwrap_or_default(),
+        "A page costs over {TOLERANCE} % more than its budget:\n  {over}\n\
+         Find out what it is spent on. If it is worth that, \
+         raise the budget: {write}, and a commit of benches/budget.toml that says why."
     ))
 }

@@ -112,8 +112,7 @@ fn find(name: &str) -> Result<&'static sys::ap_socache_provider_t, String> {
     unsafe { table.as_ref() }.ok_or_else(|| {
         format!(
             "httpd has no cache provider '{name}': add 'LoadModule socache_{name}_module \
-             modules/mod_socache_{name}.so', or \
-             correct the name"
+             modules/mod_socache_{name}.so', or correct the name"
         )
     })
 }

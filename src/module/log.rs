@@ -91,7 +91,7 @@ pub(crate) static ADMINISTERED: Message = Message::each("SC0304", Level::Notice)
 pub(crate) static ATTRIBUTE_TOO_LONG: Message = Message::each("SC0305", Level::Warning);
 pub(crate) static RIGHTS_UNKNOWN: Message = Message::rarely("SC0306", Level::Error);
 pub(crate) static LOGIN_MOVED: Message = Message::rarely("SC0307", Level::Warning);
-pub(crate) static NOT_GRANTED: Message = Message::each("SC0308", Level::Notice);
+pub(crate) static NOT_GRANTED: Message = Message::each("SC0308", Level::Info);
 pub(crate) static APPLICATION_LOGIN: Message = Message::each("SC0309", Level::Info);
 pub(crate) static BAD_ORDER: Message = Message::rarely("SC0310", Level::Warning);
 pub(crate) static UNCLEAN_EXPORT: Message = Message::rarely("SC0311", Level::Warning);
@@ -100,6 +100,7 @@ pub(crate) static THROTTLED: Message = Message::each("SC0313", Level::Info);
 pub(crate) static NO_LIST: Message = Message::rarely("SC0314", Level::Error);
 pub(crate) static OPEN_LIST: Message = Message::each("SC0315", Level::Info);
 pub(crate) static TOO_MANY_HEADERS: Message = Message::each("SC0316", Level::Warning);
+pub(crate) static GRANT_LOST: Message = Message::each("SC0317", Level::Notice);
 
 /// Says what failed and what to do about it.
 pub(crate) fn failure(r: Request<'_>, error: &SessionError) {

@@ -172,10 +172,13 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         leased: bool,
         now: Timestamp,
     ) -> Result<Option<Reason>, SessionError> {
-        if let Some(origin) = payload.origin
-            && let Some(reason) = self.end_of_line(&Key::new(origin), fresh, now)?
-        {
-            return Ok(Some(reason));
+        let mut leased = leased;
+        if let Some(origin) = payload.origin {
+            if let Some(reason) = self.end_of_line(&Key::new(origin), fresh, now)? {
+                return Ok(Some(reason));
+            }
+            // The store may have been waited for.
+            leased = leased && self.store.is_leased();
         }
         let born_under = Timestamp::from_millis(payload.born_under);
         let marked = self.store.is_marked(
@@ -200,7 +203,8 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
 
     /// Whether a session that was resumed before is still as it was, and may be used for another visit: then, when it
     /// was last seen before. `None` when anything has changed; [`Sessions::resume`] then tells what. Costs a look at
-    /// the table, and neither cryptography nor, beyond the one of `moment`, a look at the clock.
+    /// the table, and neither cryptography nor, for a session that took no other's place, a look at the clock beyond
+    /// that of `moment`.
     #[must_use]
     pub fn resumes_unchanged(&self, session: &Session, moment: Moment) -> Option<Timestamp> {
         let now = moment.now;

@@ -19,6 +19,8 @@ pub enum Change {
     Order,
     /// The user's rights were evaluated anew.
     Rights,
+    /// The user's rights were evaluated for the first time: nothing had asked for them before.
+    FirstRights,
     /// Somebody vouched for the user anew.
     Login,
 }
@@ -137,13 +139,14 @@ pub struct Shown<'a> {
 
 impl Session {
     /// Whether a change of that kind may start from this session. Not once another took its place: rights may have been
-    /// taken with that, and must not come back by a change that comes late. Only data may then still change, where
-    /// there are no rights.
+    /// taken with that, and must not come back by a change that comes late. Where there are no rights, data may still
+    /// change, and rights that are evaluated now may still come, by a login or because something asks for them.
     ///
     /// # Errors
     /// [`SessionError::Superseded`] if it may not.
     pub fn permits(&self, change: Change) -> Result<(), SessionError> {
-        let harmless = change == Change::Data && self.payload().rights == Rights::default();
+        let harmless = matches!(change, Change::Data | Change::Login | Change::FirstRights)
+            && self.payload().rights == Rights::default();
         if self.is_superseded() && !harmless { Err(SessionError::Superseded) } else { Ok(()) }
     }
 }
@@ -173,7 +176,7 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
             }
             Beginning::InPlaceOf { old, payload, change } => {
                 let mut payload = payload.clone();
-                if matches!(change, Change::Rights | Change::Login) {
+                if matches!(change, Change::Rights | Change::FirstRights | Change::Login) {
                     payload.fresh_under = watermark;
                 }
                 if change == Change::Login {

@@ -99,3 +99,23 @@ fn a_place_that_requires_something_of_the_session_can_be_the_first_visited() {
     let mut browser = httpd.browser();
     browser.get_with("/basic/staff/page.html", &[("Authorization", &shown)]).expect(200);
 }
+
+#[test]
+fn rights_that_another_place_asks_for_leave_what_the_module_said_of_the_user() {
+    let provider = Provider::start();
+    let seen = "Header set X-Name \"expr=%{HTTP:X-Remote-User}\"";
+    let httpd = oidc(&provider, &format!("Require valid-user\nOIDCAuthNHeader X-Remote-User\n{seen}"))
+        .conf("<Location /oidc/deep>\nSessionClusterGrant staff user alice\n</Location>")
+        .file("htdocs/oidc/deep/page.html", "deep\n")
+        .start();
+    httpd.log.allow("oidc_scrub_request_headers");
+    let mut alice = httpd.browser();
+    provider.open(&mut alice, "/oidc/page.html", "alice").expect(200);
+    // The session opens this door, and its rights are asked for here for the first time.
+    let page = alice.get("/oidc/deep/page.html").expect(200);
+    assert!(page.header("Set-Cookie").is_some(), "evaluated: {page:?}");
+    for path in ["/oidc/page.html", "/oidc/deep/page.html"] {
+        let page = alice.get_with(path, &[("X-Remote-User", "admin")]).expect(200);
+        assert_eq!(page.header("X-Name"), Some("alice"), "{path}");
+    }
+}

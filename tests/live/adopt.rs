@@ -162,3 +162,35 @@ fn a_password_counts_for_more_than_the_session_of_somebody_else() {
     assert_eq!(bob.get_with("/basic/page.html", &[]).expect(200).user(), Some("bob"));
     alice.get_with("/basic/page.html", &[]).expect(401);
 }
+
+/// Below `/basic`, a place that asks for rights, which `/basic` itself does not.
+fn with_a_place_that_asks(require: &str) -> Httpd {
+    let deep =
+        format!("<Location /basic/deep>\nSessionClusterGrant staff user alice\n{require}\n</Location>");
+    let httpd = site(Mpm::Event).conf(&deep).file("htdocs/basic/deep/page.html", "deep\n").start();
+    httpd.log.allow("AH01631"); // httpd's word for a refusal
+    httpd
+}
+
+#[test]
+fn rights_that_are_asked_for_first_elsewhere_are_no_new_proof_of_who_the_user_is() {
+    let httpd = with_a_place_that_asks("Require session-age <1s");
+    let mut alice = httpd.browser();
+    alice.get_with("/basic/page.html", &[ALICE]).expect(200);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    // The browser shows its cookie and no password.
+    assert_ne!(alice.get("/basic/deep/page.html").status, 200);
+}
+
+#[test]
+fn tabs_that_open_a_place_that_asks_for_rights_at_once_all_come_in() {
+    let httpd = with_a_place_that_asks("Require session-grant staff");
+    let mut first = httpd.browser();
+    first.get_with("/basic/page.html", &[ALICE]).expect(200);
+    let mut others = [first.clone(), first.clone(), first.clone()];
+    let page = first.get("/basic/deep/page.html").expect(200);
+    assert!(page.header("Set-Cookie").is_some(), "its session was superseded: {page:?}");
+    for other in &mut others {
+        other.get("/basic/deep/page.html").expect(200);
+    }
+}

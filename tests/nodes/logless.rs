@@ -1,101 +1,18 @@
 //! Nodes over a store that has no log, such as memcached: each session must have been asked about within the bound.
 
+use super::wrapped::Wrapped;
 use super::{BOUND, Node, START};
-use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::scope::{Effect, Scope};
 use mod_session_cluster::session::sessions::Session;
 use mod_session_cluster::store::cluster::Outage;
-use mod_session_cluster::store::key::Key;
-use mod_session_cluster::store::l2::{
-    Backend, Event, Log, Mark, MemoryBackend, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
-};
-use mod_session_cluster::store::record::Record;
-use mod_session_cluster::store::tombstone::{Reason, Tombstone};
+use mod_session_cluster::store::l2::MemoryBackend;
+use mod_session_cluster::store::tombstone::Reason;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-/// The reference without its log.
-struct Logless(MemoryBackend);
-
-impl Backend for Logless {
-    fn create(&self, record: &Record<'_>, within: Instant) -> Result<bool, Unavailable> {
-        self.0.create(record, within)
-    }
-
-    fn load(&self, key: &Key, sealed: &mut Vec<u8>, within: Instant) -> Result<Stored, Unavailable> {
-        self.0.load(key, sealed, within)
-    }
-
-    fn retire(
-        &self,
-        key: &Key,
-        at: Timestamp,
-        reason: Reason,
-        within: Instant,
-    ) -> Result<Stored, Unavailable> {
-        self.0.retire(key, at, reason, within)
-    }
-
-    fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {
-        self.0.end(key, tombstone, within)
-    }
-
-    fn touch(&self, seen: &[(Key, Timestamp)], within: Instant) -> Result<(), Unavailable> {
-        self.0.touch(seen, within)
-    }
-
-    fn mark(
-        &self,
-        scope: &Key,
-        cutoff: Option<Timestamp>,
-        keep: Duration,
-        within: Instant,
-    ) -> Result<Timestamp, Unavailable> {
-        self.0.mark(scope, cutoff, keep, within)
-    }
-
-    fn cutoffs(&self, scopes: &[Key], within: Instant) -> Result<Vec<Option<Timestamp>>, Unavailable> {
-        self.0.cutoffs(scopes, within)
-    }
-
-    fn has_log(&self) -> bool {
-        false
-    }
-
-    fn log(&self, within: Instant) -> Result<Box<dyn Log>, Unavailable> {
-        Ok(Box::new(NoLog(self.0.log(within)?)))
-    }
-}
-
-struct NoLog(Box<dyn Log>);
-
-impl Log for NoLog {
-    fn pulse(&mut self, node: &NodeReport, within: Instant) -> Result<Pulse, Unavailable> {
-        let Pulse { now, identity, .. } = self.0.pulse(node, within)?;
-        Ok(Pulse { now, identity, trimmed: Position::default(), last: Position::default() })
-    }
-
-    fn read(&mut self, _: Position, _: Duration) -> Result<Vec<(Position, Event)>, Unavailable> {
-        Ok(Vec::new())
-    }
-
-    fn marks(&mut self, _: Instant) -> Result<Vec<Mark>, Unavailable> {
-        Ok(Vec::new())
-    }
-
-    fn nodes(&mut self, within: Instant) -> Result<Vec<NodeWord>, Unavailable> {
-        self.0.nodes(within)
-    }
-
-    fn purge(&mut self, _: Timestamp, _: Instant) -> Result<(), Unavailable> {
-        Ok(())
-    }
-}
 
 fn node(name: &str, backend: &MemoryBackend, outage: Outage) -> Node {
-    Node::over(name, Arc::new(Logless(backend.clone())), outage, Policy::default())
+    Node::over(name, Arc::new(Wrapped::without_log(backend)), outage, Policy::default())
 }
 
 fn pair(backend: &MemoryBackend) -> (Node, Node) {

@@ -16,7 +16,7 @@ pub(crate) enum Right {
 }
 
 impl Right {
-    /// The name, if something of this kind can have it.
+    /// The name, if such a right can have it.
     pub(crate) fn check(self, name: &str) -> Result<&str, String> {
         let what = match self {
             Right::Grant => "a grant",
@@ -42,16 +42,16 @@ pub(crate) fn forget() {
 }
 
 /// Notes that the configuration gives `name`.
-pub(crate) fn give(kind: Right, name: &str) {
+pub(crate) fn give(right: Right, name: &str) {
     if let Some(names) = &mut *NAMES.lock() {
-        names.given.insert((kind, name.to_owned()));
+        names.given.insert((right, name.to_owned()));
     }
 }
 
 /// Notes that the configuration asks for `name`.
-pub(crate) fn ask(kind: Right, name: &str) {
+pub(crate) fn ask(right: Right, name: &str) {
     if let Some(names) = &mut *NAMES.lock() {
-        names.asked.insert((kind, name.to_owned()));
+        names.asked.insert((right, name.to_owned()));
     }
 }
 

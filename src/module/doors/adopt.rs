@@ -11,7 +11,7 @@ use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Means, Payload, Principal};
 use crate::session::rights::{Evaluated, Rights};
 use crate::session::sessions::{Session, SessionError};
-use crate::session::sign_in::Voucher;
+use crate::session::sign_in::{Beginning, Change, Voucher};
 use crate::store::tombstone::Reason;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -61,20 +61,23 @@ fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionEr
         Known::Unavailable(_) => return Ok(Outcome::Declined),
     };
     let stale = session.as_ref().is_some_and(|session| visit.is_stale(session));
-    if let Some(session) = &session
+    let same = session.as_ref().filter(|session| says(session, &principal));
+    if let Some(session) = same
         && !stale
-        && says(session, &principal)
         && (session.payload().rights.at != 0 || !rights::asks(r))
     {
         return Ok(Outcome::Declined);
     }
+    // Where the session itself opened the door, or no door was asked, nothing was noted.
+    let noted = visit.notes().noted_headers();
+    let vouched = noted.is_some() || same.is_none();
     // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale
     // must be asked for.
-    let same = |p: &Principal| p.user == principal.user && p.means == principal.means;
     let had = session.as_ref().map(|session| session.payload());
-    let known = had.filter(|had| had.principal.as_ref().is_some_and(same) && (!stale || rights::asks(r)));
+    let by_same = |p: &Principal| p.user == principal.user && p.means == principal.means;
+    let known = had.filter(|had| had.principal.as_ref().is_some_and(by_same) && (!stale || rights::asks(r)));
     let known = known.map_or_else(Rights::default, |had| had.rights.clone());
-    let rights = match rights::evaluate(r, &principal.user, &known, true, visit.now()) {
+    let rights = match rights::evaluate(r, &principal.user, &known, vouched, visit.now()) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
             if session.is_some() {
@@ -84,11 +87,15 @@ fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionEr
         }
         Evaluated::Failed(_) => return Ok(answer::try_later(r)),
     };
-    // Where the door was not asked first, nothing was noted, and nothing is kept.
-    let headers = match visit.notes().noted_headers() {
-        Some(before) => vouched::new_headers(r, &before),
-        None => Some(Vec::new()),
-    };
+    if let (Some(old), false) = (same, vouched) {
+        // Nobody proved anew who the user is, and what the module that did said of them stays.
+        let had_none = old.payload().rights == Rights::default();
+        let change = if had_none { Change::FirstRights } else { Change::Rights };
+        let payload = Payload { rights, ..old.payload().clone() };
+        visit.begin(Beginning::InPlaceOf { old, payload: &payload, change })?;
+        return Ok(Outcome::Declined);
+    }
+    let headers = noted.map_or_else(|| Some(Vec::new()), |before| vouched::new_headers(r, &before));
     let Some(headers) = headers else {
         log::TOO_MANY_HEADERS.say(r, || {
             "no session was begun: the module that authenticated the user sets more headers than one can keep".into()

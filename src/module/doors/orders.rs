@@ -140,12 +140,12 @@ fn change(visit: Visit<'_>, old: &Session, rights: Rights) -> Done {
 /// unless it is another person's.
 fn sign_in(visit: Visit<'_>, order: &Order, from: Option<&Session>) -> Done {
     let r = visit.request();
-    let principal =
-        order.user.clone().map(|user| Principal { user, means: rights::own_means(r), typed: None });
-    if let Some(Principal { user, .. }) = &principal {
-        log::APPLICATION_LOGIN.say(r, || format!("the application logged '{user}' in"));
-    }
+    let user = order.user.clone();
+    let principal = user.map(|user| Principal { user, means: rights::own_means(r), typed: None });
     let rights = order.applied(&Rights { at: visit.now().as_millis(), ..Rights::default() }, true);
     visit.sign_in(Voucher::Application, Payload { principal, rights, ..Payload::default() }, from)?;
+    if let Some(user) = &order.user {
+        log::APPLICATION_LOGIN.say(r, || format!("the application logged '{user}' in"));
+    }
     Ok(())
 }

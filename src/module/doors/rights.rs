@@ -20,21 +20,22 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Puts the questions that stand where `r` goes, for `user`, who is the user of `r`. `had`: the rights so far, of which
-/// those that nothing here asks for stay as they are. `login`: whether a password was just checked. Says so in the log
-/// if the user may not come in, or nobody can tell.
+/// those that nothing here asks for stay as they are. `login`: whether somebody just vouched for the user. Says so in the
+/// log if the user may not come in, or nobody can tell.
 pub(crate) fn evaluate(r: Request<'_>, user: &str, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
     let evaluated = ask(r, had, login, now);
     match &evaluated {
         Evaluated::Rights(_) => {}
         Evaluated::NotAllowed => {
-            log::NOT_GRANTED.say(r, || format!("'{user}' may not come in: 'login' is not granted"))
+            log::NOT_GRANTED.say(r, || format!("'{user}' may not come in: 'login' is not granted"));
         }
-        Evaluated::Failed(why) => {
-            log::RIGHTS_UNKNOWN
-                .say(r, || format!("rights cannot be evaluated: {why}: look at what answers for it"));
-        }
+        Evaluated::Failed(why) => cannot_tell(r, why),
     }
     evaluated
+}
+
+fn cannot_tell(r: Request<'_>, why: &str) {
+    log::RIGHTS_UNKNOWN.say(r, || format!("rights cannot be evaluated: {why}: look at what answers for it"));
 }
 
 fn ask(r: Request<'_>, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
@@ -123,12 +124,12 @@ pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -
                 return Fresh::LoginNeeded;
             };
             there.authenticate(&principal.user, &principal.means.auth_type);
-            evaluate(there, &principal.user, rights, false, visit.now())
+            ask(there, rights, false, visit.now())
         }
         None => {
             let before = r.user();
             r.claim_user(Some(&principal.user));
-            let evaluated = evaluate(r, &principal.user, rights, false, visit.now());
+            let evaluated = ask(r, rights, false, visit.now());
             r.claim_user(before);
             evaluated
         }
@@ -140,8 +141,16 @@ pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -
             let beginning = Beginning::InPlaceOf { old: &session, payload: &payload, change };
             visit.begin(beginning).map(drop).map_err(Arc::new)
         }
-        Evaluated::NotAllowed => visit.end(Reason::Admin),
-        Evaluated::Failed(_) => return Fresh::Answer(answer::try_later(r)),
+        Evaluated::NotAllowed => {
+            log::GRANT_LOST.say(r, || {
+                format!("the session of '{}' was ended: 'login' is not granted any more", principal.user)
+            });
+            visit.end(Reason::Admin)
+        }
+        Evaluated::Failed(why) => {
+            cannot_tell(r, &why);
+            return Fresh::Answer(answer::try_later(r));
+        }
     };
     match (result, visit.known_session()) {
         (Ok(()), Some(session)) => Fresh::Session(session),

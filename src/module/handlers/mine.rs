@@ -1,6 +1,6 @@
 //! The handler by which users see where they are logged in, and end one of their sessions or all others.
 
-use crate::ffi::http_protocol::Form;
+use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::answer;
 use crate::module::log;
@@ -16,17 +16,8 @@ const FORM: Bounds = Bounds { fields: 4, bytes: 4096, optional: false };
 
 pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
-    match posted::asked(r, FORM) {
-        Ok(Asked::Page) => serve(visit, None),
-        Ok(Asked::Form(form)) => serve(visit, Some(&form)),
-        Err(outcome) => outcome,
-    }
-}
-
-/// Does what a form asks for, if there is one, and shows the list.
-fn serve(visit: Visit<'_>, form: Option<&Form>) -> Outcome {
-    let r = visit.request();
     let Some(list) = visit.host().ledger() else {
+        discard_body(r);
         log::NO_LIST.say(r, || {
             "no list of sessions is kept: add 'SessionClusterSecret file:conf/session-cluster.secret'".into()
         });
@@ -34,16 +25,24 @@ fn serve(visit: Visit<'_>, form: Option<&Form>) -> Outcome {
     };
     let session = match visit.session() {
         Known::Found(session) => session,
-        Known::Absent(_) => return Outcome::Answer(Status::FORBIDDEN),
+        Known::Absent(_) => {
+            discard_body(r);
+            return Outcome::Answer(Status::FORBIDDEN);
+        }
         Known::Unavailable(error) => return answer::not_done(r, &error),
     };
     // Only who is let in as the user of this very session sees the user's others.
     let Some(user) = r.user().filter(|user| names(&session, user)) else {
+        discard_body(r);
         log::OPEN_LIST
             .say(r, || "the list of sessions is for those who logged in: add AuthType and Require".into());
         return Outcome::Answer(Status::FORBIDDEN);
     };
-    let done = form.map_or(Ok(Said::Nothing), |form| act(visit, list, &session, user, form));
+    let done = match posted::asked(r, FORM) {
+        Ok(Asked::Form(form)) => act(visit, list, &session, user, &form),
+        Ok(Asked::Page) => Ok(Said::Nothing),
+        Err(outcome) => return outcome,
+    };
     match done.and_then(|said| Ok((said, visit.list(list, user)?))) {
         Ok((said, (listed, more))) => {
             let this = visit.known_session().map(|session| session.line());

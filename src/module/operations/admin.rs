@@ -1,7 +1,7 @@
 //! The admin handler: ends or refreshes all sessions of a user, a group, the realm, or all, by raising one mark. Works
 //! for authenticated users only; who of them may use it is for `Require` to say.
 
-use crate::ffi::http_protocol::Form;
+use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::answer;
 use crate::module::log;
@@ -14,18 +14,19 @@ const FORM: Bounds = Bounds { fields: 8, bytes: 4096, optional: false };
 
 pub(crate) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
-    let asked = match posted::asked(r, FORM) {
-        Ok(asked) => asked,
-        Err(outcome) => return outcome,
-    };
     // A location that was left open by mistake must not let anybody end everybody's session.
     let Some(admin) = r.user().filter(|_| r.authenticated_by().is_some()) else {
+        discard_body(r);
         log::OPEN_ADMIN
             .say(r, || "the admin handler serves authenticated users only: add AuthType and Require".into());
         return Outcome::Answer(Status::FORBIDDEN);
     };
-    let Asked::Form(form) = asked else { return pages::admin(r, &Administered::Nothing) };
-    let Some((scope, effect)) = order(&form) else { return pages::admin(r, &Administered::Wrong) };
+    let form = match posted::asked(r, FORM) {
+        Ok(Asked::Form(form)) => form,
+        Ok(Asked::Page) => return pages::admin(r, &Administered::Nothing),
+        Err(outcome) => return outcome,
+    };
+    let Some((scope, effect)) = wanted(&form) else { return pages::admin(r, &Administered::Wrong) };
     if let Err(error) = visit.mark(scope, effect) {
         return answer::not_done(r, &error);
     }
@@ -35,7 +36,7 @@ pub(crate) fn handle(r: Request<'_>) -> Outcome {
 }
 
 /// What the form asks for.
-fn order(form: &Form) -> Option<(Scope<'_>, Effect)> {
+fn wanted(form: &Form) -> Option<(Scope<'_>, Effect)> {
     let name = form.get("name").unwrap_or_default();
     let clean = !name.is_empty() && !name.contains(char::is_control);
     let scope = match form.get("scope")? {

@@ -14,14 +14,17 @@ pub(super) struct Figure {
     pub(super) value: u64,
 }
 
+impl Figure {
+    fn named((name, value): (&str, u64)) -> Self {
+        Figure { name: name.to_owned(), value }
+    }
+}
+
 /// Every figure, as this node sees it; `nodes` is what [`nodes`] said.
-pub(super) fn all(
-    host: &VirtualHost,
-    nodes: &Result<Vec<NodeWord>, Unavailable>,
-) -> impl Iterator<Item = Figure> {
+pub(super) fn all(host: &VirtualHost, nodes: &Result<Vec<NodeWord>, Unavailable>) -> Vec<Figure> {
     let mut figures = of_table(&host.store().table().stats());
     figures.extend(of_cluster(host, nodes));
-    figures.into_iter().map(|(name, value)| Figure { name, value })
+    figures
 }
 
 /// What the nodes of the cluster say of themselves; none where there is no cluster.
@@ -32,7 +35,7 @@ pub(super) fn nodes(host: &VirtualHost) -> Result<Vec<NodeWord>, Unavailable> {
 }
 
 /// The figures of the table.
-fn of_table(stats: &Stats) -> Vec<(String, u64)> {
+fn of_table(stats: &Stats) -> Vec<Figure> {
     let named = [
         ("live", stats.live),
         ("tombstones", stats.tombstones),
@@ -50,13 +53,13 @@ fn of_table(stats: &Stats) -> Vec<(String, u64)> {
         ("repairs", stats.repairs),
         ("dropped", stats.dropped),
     ];
-    let ends =
-        Reason::ALL.into_iter().zip(stats.ends).map(|(reason, n)| (format!("ends {}", reason.as_str()), n));
-    named.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(ends).collect()
+    let ends = Reason::ALL.into_iter().zip(stats.ends);
+    let ends = ends.map(|(reason, value)| Figure { name: format!("ends {}", reason.as_str()), value });
+    named.into_iter().map(Figure::named).chain(ends).collect()
 }
 
 /// The figures of the cluster, as this node sees it.
-fn of_cluster(host: &VirtualHost, nodes: &Result<Vec<NodeWord>, Unavailable>) -> Vec<(String, u64)> {
+fn of_cluster(host: &VirtualHost, nodes: &Result<Vec<NodeWord>, Unavailable>) -> Vec<Figure> {
     let Some(cluster) = host.store().cluster() else { return Vec::new() };
     let link = host.store().table().link();
     let mut rows = vec![
@@ -69,5 +72,5 @@ fn of_cluster(host: &VirtualHost, nodes: &Result<Vec<NodeWord>, Unavailable>) ->
         rows.push(("nodes", nodes.len() as u64));
         rows.push(("nodes that differ", nodes.iter().filter(differs).count() as u64));
     }
-    rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    rows.into_iter().map(Figure::named).collect()
 }

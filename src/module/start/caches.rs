@@ -92,8 +92,7 @@ fn fault(error: CacheError, size: usize) -> Fault {
     match error {
         CacheError::TooLarge => Fault::Odd(format!(
             "the cache has no room for an entry of {size} bytes: give it more, or choose one that takes larger \
-             entries (dbm \
-             takes less than 1 KB, memcached 1 MB)"
+             entries (dbm takes less than 1 KB, memcached 1 MB)"
         )),
         CacheError::Failed(why) => Fault::Down(why),
     }

@@ -31,7 +31,7 @@ pub(crate) fn check_modules(main: Server<'_>, words: &[String]) -> Result<(), St
 /// The store of these words; nothing is connected yet.
 ///
 /// # Errors
-/// As [`check`], and which file or module is missing.
+/// What is wrong with them, and which file or module is missing.
 pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String> {
     let (new, old) = stores::read(words, &mut |source| secret(source))?;
     let new = make(main, &new)?;
@@ -42,8 +42,7 @@ pub fn open(main: Server<'_>, words: &[&str]) -> Result<Arc<dyn Backend>, String
     if !store.has_log() {
         log::STORE_WITHOUT_LOG.say_of_server(main, || {
             "the cluster's store has no log: a logout holds on other servers within SessionClusterLogoutBound, \
-             and each \
-             session is looked up there again after that time"
+             and each session is looked up there again after that time"
                 .into()
         });
     }

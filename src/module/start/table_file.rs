@@ -82,10 +82,13 @@ fn is_blank(words: &[AtomicU64]) -> bool {
 
 fn report(server: Server<'_>, path: &str, recovery: Recovery) {
     let Recovery { kept, tombstones, dropped } = recovery;
-    log::TABLE_RECOVERED
-        .say_of_server(server, || format!("{path}: {} sessions recovered", kept - tombstones));
-    if dropped > 0 {
-        log::TABLE_DAMAGED.say_of_server(server, || format!("{path}: {dropped} damaged records dropped"));
+    let sessions = kept - tombstones;
+    if dropped == 0 {
+        log::TABLE_RECOVERED.say_of_server(server, || format!("{path}: {sessions} sessions recovered"));
+    } else {
+        log::TABLE_DAMAGED.say_of_server(server, || {
+            format!("{path}: {sessions} sessions recovered, {dropped} damaged records dropped")
+        });
     }
 }
 

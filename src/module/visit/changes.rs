@@ -7,7 +7,7 @@ use crate::session::ledger::Listed;
 use crate::session::payload::Payload;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
-use crate::session::sign_in::{Beginning, Established, Occasion, Shown, Voucher};
+use crate::session::sign_in::{Beginning, Established, Inheritance, Occasion, Shown, Voucher};
 use crate::store::tombstone::Reason;
 use std::sync::Arc;
 
@@ -42,16 +42,20 @@ impl<'r> Visit<'r> {
         payload: Payload,
         from: Option<&Session>,
     ) -> Result<bool, Arc<SessionError>> {
-        let found = match self.session() {
-            Known::Found(session) => Some(session),
-            Known::Absent(_) => None,
-            Known::Unavailable(error) => return Err(error),
-        };
+        let found = self.found();
         let shown = Shown { session: found.as_deref(), ids: &self.state.ids };
+        // A session that is to go on in the new one is not ended, whatever comes of it.
+        let goes_on =
+            from.is_some_and(|old| voucher.inheritance(old.payload(), &payload) == Inheritance::All);
         let client = self.client();
         let signed_in = self.sessions().sign_in(voucher, payload, from, shown, self.occasion(client));
-        // Nothing of an ended session lives on, in mod_session neither.
-        if !matches!(&signed_in, Ok(Some(Established { ended_shown: false, .. }) | None)) {
+        let ended = match &signed_in {
+            Ok(established) => established.as_ref().is_some_and(|established| established.ended_shown),
+            // Some may have been, before it failed.
+            Err(_) => !goes_on,
+        };
+        if ended {
+            // Nothing of an ended session lives on, in mod_session neither.
             mod_session::forget(self.r);
             *self.state.known.borrow_mut() = None;
         }
@@ -67,6 +71,14 @@ impl<'r> Visit<'r> {
         let client = self.client();
         let established = self.sessions().establish(beginning, self.occasion(client))?;
         Ok(self.welcome(established))
+    }
+
+    /// The session that came along. One of which nobody could tell is asked for again by its id, when it is ended.
+    fn found(self) -> Option<Arc<Session>> {
+        match self.session() {
+            Known::Found(session) => Some(session),
+            Known::Absent(_) | Known::Unavailable(_) => None,
+        }
     }
 
     fn client(self) -> [&'r str; 2] {
@@ -107,10 +119,7 @@ impl<'r> Visit<'r> {
     /// # Errors
     /// As [`Visit::end`].
     pub(crate) fn end_shown(self, reason: Reason) -> Result<(), Arc<SessionError>> {
-        let found = match self.session() {
-            Known::Found(session) => Some(session),
-            Known::Absent(_) | Known::Unavailable(_) => None,
-        };
+        let found = self.found();
         let shown = Shown { session: found.as_deref(), ids: &self.state.ids };
         self.sessions().end_shown(shown, reason, self.now())?;
         mod_session::forget(self.r);

@@ -11,7 +11,7 @@ impl Visit<'_> {
 
     /// Whether a cookie leads to another node, and none was set in this visit.
     pub(crate) fn has_strayed(self) -> bool {
-        !self.state.answered.get() && self.state.lead_here.contains(&false)
+        !self.state.answered.get() && self.state.leads_here.contains(&false)
     }
 
     /// Has the balancer give this browser to this node from now on, if its cookie leads elsewhere: the same session,
@@ -20,7 +20,7 @@ impl Visit<'_> {
     pub(crate) fn lead_here(self) {
         let Some(session) = self.known_session().filter(|_| self.has_strayed()) else { return };
         // A browser may show one id twice, by cookies for different paths. One that leads here is enough.
-        let mut shown = self.state.ids.iter().zip(&self.state.lead_here);
+        let mut shown = self.state.ids.iter().zip(&self.state.leads_here);
         let leads = shown.any(|(id, &leads)| leads && *id == *session.id());
         if !leads && self.sessions().goes_on(&session, self.now()) {
             self.give_cookie(&session);

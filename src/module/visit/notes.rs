@@ -19,9 +19,11 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// Notes when the session was last seen before this visit.
-    pub(crate) fn see(&self, seen: Timestamp) {
-        self.seen_before.set(Some(seen));
+    /// Notes when the session was last seen before this visit. The first look counts: later ones see this visit.
+    pub(super) fn see(&self, seen: Timestamp) {
+        if self.seen_before.get().is_none() {
+            self.seen_before.set(Some(seen));
+        }
     }
 
     /// When the session was last seen before this visit, to a second or so; `None` for one that has just begun.

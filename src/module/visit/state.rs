@@ -30,7 +30,7 @@ pub struct State {
     /// What the cookies hold, without those that hold no id.
     pub(super) ids: ArrayVec<SessionId, MAX_CANDIDATES>,
     /// Whether each of them leads to this node, as far as it has to.
-    pub(super) lead_here: ArrayVec<bool, MAX_CANDIDATES>,
+    pub(super) leads_here: ArrayVec<bool, MAX_CANDIDATES>,
     /// The session that the request before it on the same connection had, if it shows the same cookie and no other.
     pub(super) remembered: Option<Arc<Session>>,
     /// `None` before the first lookup.
@@ -107,7 +107,7 @@ impl State {
         let mut state = State {
             https: r.is_https(),
             ids: ArrayVec::new(),
-            lead_here: ArrayVec::new(),
+            leads_here: ArrayVec::new(),
             remembered: None,
             known: RefCell::new(None),
             notes: Notes::default(),
@@ -140,6 +140,6 @@ impl State {
 
     fn show(&mut self, host: &VirtualHost, cookie: &[u8], id: SessionId) {
         self.ids.push(id);
-        self.lead_here.push(host.cookie().leads_here(cookie));
+        self.leads_here.push(host.cookie().leads_here(cookie));
     }
 }

@@ -140,7 +140,7 @@ fn a_superseded_session_brings_no_rights_back() {
         assert!(change(&old, &revoked, Change::Order).is_some());
         let late = stale(old.id());
         assert!(late.is_superseded());
-        for kind in [Change::Data, Change::Order, Change::Rights, Change::Login] {
+        for kind in [Change::Data, Change::Order, Change::Rights, Change::FirstRights, Change::Login] {
             assert!(matches!(late.permits(kind), Err(SessionError::Superseded)), "{kind:?}");
             assert!(change(&late, &staff(), kind).is_none(), "{kind:?}");
         }
@@ -162,7 +162,12 @@ fn data_of_a_superseded_session_without_rights_may_still_change() {
             panic!("it answers on for the grace");
         };
         assert!(change(&late, Change::Data).is_some(), "parallel requests of one browser");
-        assert!(change(&late, Change::Login).is_none());
+        for kind in [Change::Login, Change::FirstRights] {
+            assert!(change(&late, kind).is_some(), "{kind:?} brings rights that are evaluated now");
+        }
+        for kind in [Change::Order, Change::Rights] {
+            assert!(change(&late, kind).is_none(), "{kind:?}");
+        }
     });
 }
 
@@ -193,6 +198,7 @@ fn times_and_marks_say_what_is_new() {
         for (change, expected) in [
             (Change::Data, (born, zero, zero)),
             (Change::Rights, (born, watermark.as_millis(), zero)),
+            (Change::FirstRights, (born, watermark.as_millis(), zero)),
             (Change::Login, (after(5).as_millis(), watermark.as_millis(), zero)),
         ] {
             let old = begin(sessions, &staff());

@@ -17,7 +17,8 @@ impl Tree {
     /// Reads what git knows, and what it would add: neither build products nor what `.gitignore` names.
     pub(crate) fn read(root: &Path) -> io::Result<Self> {
         let list = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            // Also in a checkout that is somebody else's.
+            .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(root)
             .output()?;
         if !list.status.success() {

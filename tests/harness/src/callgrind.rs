@@ -43,6 +43,8 @@ impl Counted {
         let arguments = [
             "--tool=callgrind",
             "--vgdb=no",
+            // Else the thread that serves may keep the others from running at all.
+            "--fair-sched=try",
             "--separate-threads=yes",
             "--callgrind-out-file=callgrind.out.%p",
             &turns,
