@@ -20,8 +20,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Puts the questions that stand where `r` goes, for `user`, who is the user of `r`. `had`: the rights so far, of which
-/// those that nothing here asks for stay as they are. `login`: whether somebody just vouched for the user. Says so in the
-/// log if the user may not come in, or nobody can tell.
+/// those that nothing here asks for stay as they are. `login`: whether somebody just vouched for the user. Says so in
+/// the log if the user may not come in, or nobody can tell.
 pub(crate) fn evaluate(r: Request<'_>, user: &str, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
     let evaluated = ask(r, had, login, now);
     match &evaluated {
