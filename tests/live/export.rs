@@ -106,6 +106,28 @@ fn what_a_client_sends_by_an_exported_name_reaches_nobody() {
 }
 
 #[test]
+fn no_client_takes_an_exported_header_away_from_a_backend() {
+    let backend = start(Site::bare(Mpm::Event));
+    let proxied = format!("ProxyPass /proxied http://{}/env.cgi", backend.address());
+    let httpd = start(site(Mpm::Event).load(&["proxy", "proxy_http"]).conf(&proxied));
+    httpd.log.allow("SC0311");
+    let mut alice = httpd.browser_of("alice");
+    for hops in [
+        "X-Session-User",
+        "close, X-Session-User",
+        "close; X-Session-User",
+        "close X-Session-User",
+        "close\tx-session-user",
+        ";;X-Session-User;close",
+        "\"a b\" X-Session-User",
+        "X_Session_User X-Session-User",
+    ] {
+        let page = alice.get_with("/proxied", &[("Connection", hops)]).expect(200);
+        assert_eq!(value(&page, "HTTP_X_SESSION_USER"), Some("alice"), "{hops}");
+    }
+}
+
+#[test]
 fn a_backend_gets_headers_of_the_session_and_of_nothing_else() {
     let backend = start(Site::bare(Mpm::Event));
     let proxy = |path: &str| format!("ProxyPass {path} http://{}/env.cgi", backend.address());

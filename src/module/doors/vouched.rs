@@ -3,7 +3,7 @@
 //! by those names.
 
 use crate::ffi::httpd::Request;
-use crate::module::headers::reads_the_same;
+use crate::module::headers::{keep, reads_the_same};
 use crate::session::payload::{Entry, Payload, Principal};
 
 /// Bytes of names and values that a session keeps.
@@ -39,6 +39,7 @@ pub(crate) fn restore(r: Request<'_>, payload: &Payload) {
                 .any(|family| name.get(..family.len()).is_some_and(|start| reads_the_same(start, family)))
     };
     headers.names(ours).into_iter().for_each(|name| headers.unset(name));
+    keep(r, ours);
     for Entry { name, value } in &payload.headers {
         headers.set_bytes(r.pool().c_string(name), value);
     }
