@@ -14,6 +14,9 @@ mod live {
     mod directives;
     mod door;
     mod export;
+    mod joints {
+        mod counters;
+    }
     mod lock_free;
     mod login;
     mod login_page;

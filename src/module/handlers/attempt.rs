@@ -1,6 +1,7 @@
 //! Slows down guessing: logins that fail are counted, by name and by address.
 
 use crate::clock::{Clock, SystemClock};
+use crate::ffi::mod_auth::AuthnProvider;
 use crate::module::conf;
 use crate::module::visit::Visit;
 use crate::store::throttle::{Limit, Throttle};
@@ -24,13 +25,12 @@ impl<'a> Attempt<'a> {
 
     /// Counts it; or says how long to wait, and counts nothing.
     pub(crate) fn take(visit: Visit<'a>, user: &str) -> Result<Self, Duration> {
-        let (r, host) = (visit.request(), visit.host());
+        let r = visit.request();
         let limit = conf::dir(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
-        let mut attempt = Attempt { throttle: host.throttle(), counters: Vec::new() };
+        let mut attempt = Attempt { throttle: visit.host().throttle(), counters: Vec::new() };
         let Some(limit) = limit else { return Ok(attempt) };
-        // A login with another limit counts for itself. What a directory takes for one name is one.
-        let login = format!("{} {} {:?}", host.name(), r.path(), limit);
-        let (user, address) = (user.trim().to_lowercase(), network(r.client_address()));
+        let (user, address) = (folded(user), network(r.client_address()));
+        let login = login(visit, limit);
         let many = limit.times(Self::MANY);
         for (who, limit) in [
             (format!("{login}\0{user}\0{address}"), limit),
@@ -60,6 +60,20 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// What tells a login from others: what is configured for it, and nothing that a client writes. Its path is: a location
+/// answers for every longer path as well.
+fn login(visit: Visit<'_>, limit: Limit) -> String {
+    let r = visit.request();
+    let providers = conf::dir(r).authn.get().map_or(&[][..], |providers| providers);
+    let providers: Vec<&str> = providers.iter().map(AuthnProvider::name).collect();
+    format!("{:?}", (visit.host().name(), r.auth_type(), r.auth_name(), providers, limit))
+}
+
+/// A name as directories compare names: without regard to case and to how much white space there is.
+fn folded(user: &str) -> String {
+    user.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 /// What counts as one address: with IPv6, the network that a customer gets.
 fn network(address: &str) -> String {
     match address.parse().map(|address: IpAddr| address.to_canonical()) {
@@ -74,7 +88,15 @@ fn network(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::network;
+    use super::{folded, network};
+
+    #[test]
+    fn names_that_a_directory_takes_for_one_are_one() {
+        for same in ["alice smith", " Alice  Smith ", "ALICE\u{a0}SMITH"] {
+            assert_eq!(folded(same), "alice smith");
+        }
+        assert_ne!(folded("alicesmith"), "alice smith");
+    }
 
     #[test]
     fn an_ipv6_customer_is_one_address_and_a_mapped_ipv4_address_is_itself() {
