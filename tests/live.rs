@@ -15,6 +15,7 @@ mod live {
     mod door;
     mod export;
     mod joints {
+        mod clocks;
         mod counters;
     }
     mod lock_free;

@@ -1,7 +1,7 @@
 //! The session of a visit, and the other sessions of its user.
 
 use super::state::{Known, Visit};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock};
 use crate::ffi::http_config::kept_with_connection;
 use crate::module::session_cluster::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
@@ -20,7 +20,8 @@ impl Visit<'_> {
     }
 
     fn look_up(self) -> Known {
-        let moment = self.host.store().moment(|| Timestamp::from_millis(self.r.first().time_ms()));
+        // Not when the request line came: a connection may be parked after it for as long as it likes.
+        let moment = self.host.store().moment(|| SystemClock.now());
         let sessions = self.sessions();
         if let Some(session) = &self.state.remembered
             && let Some(seen) = sessions.resumes_unchanged(session, moment)
