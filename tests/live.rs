@@ -17,6 +17,7 @@ mod live {
     mod joints {
         mod clocks;
         mod counters;
+        mod order;
     }
     mod lock_free;
     mod login;

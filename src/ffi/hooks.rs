@@ -92,6 +92,15 @@ pub unsafe extern "C" fn register<M: Hooked>(pool: *mut sys::apr_pool_t) {
 pub struct Hooks<'p, M>(Pool<'p>, PhantomData<M>);
 
 impl<'p, M: Module> Hooks<'p, M> {
+    /// Names of modules as httpd takes them. It keeps the list until the next configuration is read, and sorts by it
+    /// after the call.
+    fn names(&self, names: &[&CStr]) -> *const *const c_char {
+        let names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect();
+        let names = self.0.place_raw(names);
+        // SAFETY: just placed in the configuration's pool.
+        unsafe { (*names).as_ptr() }
+    }
+
     /// Registers all of a server's life.
     pub fn lifecycle<L: Lifecycle>(&self) {
         let (no, order) = (ptr::null(), Order::Middle.raw());
@@ -106,21 +115,16 @@ impl<'p, M: Module> Hooks<'p, M> {
         unsafe { sys::ap_hook_child_init(Some(child_init::<M, L>), no, no, Order::Last.raw()) };
     }
 
-    /// When a request's headers are read.
-    pub fn post_read_request<H: RequestHook>(&self, order: Order) {
+    /// When a request's headers are read; `before`: the modules of these source files later.
+    pub fn post_read_request<H: RequestHook>(&self, order: Order, before: &[&CStr]) {
+        let before = self.names(before);
         // SAFETY: as in `lifecycle`.
-        unsafe {
-            sys::ap_hook_post_read_request(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw())
-        };
+        unsafe { sys::ap_hook_post_read_request(Some(request::<M, H>), ptr::null(), before, order.raw()) };
     }
 
     /// When a request needs to know its user; `after`: the modules of these source files first.
     pub fn check_authn<H: RequestHook>(&self, order: Order, after: &[&CStr]) {
-        // httpd keeps the list until the next configuration is read, and sorts by it after this call.
-        let after: Vec<*const c_char> = after.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect();
-        let after = self.0.place_raw(after);
-        // SAFETY: just placed in the configuration's pool.
-        let after = unsafe { (*after).as_ptr() };
+        let after = self.names(after);
         // Subrequests under the same configuration need not be asked again.
         let per_conf = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
         // SAFETY: as in `lifecycle`.

@@ -300,10 +300,13 @@ impl<'r> Request<'r> {
         unsafe { strings::text(self.record().ap_auth_type) }
     }
 
-    /// Says which methods are allowed here, for the `Allow` header of a 405.
-    pub fn allow_get_and_post(self) {
-        // SAFETY: the request is live, and only this thread works on it.
-        unsafe { (*self.raw).allowed |= (1 << sys::M_GET) | (1 << sys::M_POST) };
+    /// Says that GET and HEAD are allowed here, and perhaps POST, for the `Allow` header of a 405.
+    pub fn allow_get_and(self, post: bool) {
+        // The mask in the request itself is not what httpd makes the header of.
+        // SAFETY: the request is live.
+        let methods = unsafe { (*self.raw).allowed_methods };
+        // SAFETY: httpd made the list, in the request's pool, and only this thread works on it.
+        unsafe { (*methods).method_mask |= (1 << sys::M_GET) | (i64::from(post) << sys::M_POST) };
     }
 
     /// `AuthType` where the request goes.

@@ -27,6 +27,7 @@ use doors::{adopt, authz, door, expr, fixups, orders, sticky};
 use handlers::Handlers;
 use operations::mod_status;
 use start::lifecycle;
+use std::ffi::CStr;
 
 impl Module for SessionCluster {
     type Server = ServerConfig;
@@ -39,11 +40,24 @@ impl Module for SessionCluster {
     }
 }
 
+/// Modules that write down, or act by, what a client sent, as soon as a request is read.
+const WATCHERS: &[&CStr] = &[
+    c"mod_log_forensic.c",
+    c"mod_security2.c",
+    c"mod_remoteip.c",
+    c"mod_ssl.c",
+    c"mod_setenvif.c",
+    c"mod_headers.c",
+    c"mod_rewrite.c",
+    c"mod_proxy.c",
+    c"mod_lua.c",
+];
+
 impl Hooked for SessionCluster {
     fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.
-        hooks.post_read_request::<arrival::Arrival>(Order::ReallyFirst);
+        hooks.post_read_request::<arrival::Arrival>(Order::ReallyFirst, WATCHERS);
         // Before the modules that ask for passwords: a session answers first.
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);

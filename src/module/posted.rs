@@ -45,7 +45,7 @@ pub(crate) fn asked(r: Request<'_>, bounds: Bounds) -> Result<Asked, Outcome> {
             }
             Err(status) => Err(Outcome::Answer(status)),
         },
-        _ => Err(pages::method_not_allowed(r)),
+        _ => Err(pages::method_not_allowed(r, true)),
     }
 }
 

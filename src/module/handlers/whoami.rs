@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 pub(crate) fn handle(r: Request<'_>) -> Outcome {
     if !matches!(r.method(), "GET" | "HEAD") {
-        return pages::method_not_allowed(r);
+        return pages::method_not_allowed(r, false);
     }
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
     let body = match visit.session() {

@@ -172,9 +172,9 @@ pub(crate) fn see_other(r: Request<'_>, target: &str) -> Outcome {
     Outcome::Answer(Status::SEE_OTHER)
 }
 
-/// Refuses a method that the handlers do not know.
-pub(crate) fn method_not_allowed(r: Request<'_>) -> Outcome {
-    r.allow_get_and_post();
+/// Refuses a method that a handler does not know. `post`: whether it takes a form.
+pub(crate) fn method_not_allowed(r: Request<'_>, post: bool) -> Outcome {
+    r.allow_get_and(post);
     Outcome::Answer(Status::METHOD_NOT_ALLOWED)
 }
 
