@@ -18,6 +18,7 @@ mod live {
         mod clocks;
         mod counters;
         mod order;
+        mod start;
     }
     mod lock_free;
     mod login;

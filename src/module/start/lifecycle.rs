@@ -67,7 +67,8 @@ impl hooks::Lifecycle for Lifecycle {
     }
 
     fn child_init(main: Server<'_>, pchild: Pool<'_>) {
-        let Some(host) = conf::server(main).host.get() else { return };
+        // The main server may be without a directive of ours. All hosts share the store.
+        let Some(host) = main.all().find_map(|server| conf::server(server).host.get()) else { return };
         if let Err(e) = host.store().table().write_lock().mutex().child_init(pchild) {
             log::NO_MUTEX.say_of_server(main, || {
                 format!("this child cannot use the mutex, logins here will fail: {e}")
