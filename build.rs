@@ -9,8 +9,15 @@ fn main() {
     httpd::main();
 }
 
+/// Without httpd, `MSC_SIMULATION` has this crate built for simulated time, and the crates that it stands on left alone.
 #[cfg(not(feature = "httpd"))]
-fn main() {}
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=MSC_SIMULATION");
+    if std::env::var_os("MSC_SIMULATION").is_some() {
+        println!("cargo::rustc-cfg=simulation");
+    }
+}
 
 #[cfg(feature = "httpd")]
 mod httpd {

@@ -1,5 +1,5 @@
 //! The only door to chance: random bytes from the kernel, with nothing between. No file above the leaves asks the
-//! system for any but through this one. In a crate that is built with `--cfg simulation` they come from a seed instead
+//! system for any but through this one. In a crate that is built for simulation they come from a seed instead
 //! (see `simulated`), so that a run can be had again.
 
 #[cfg(simulation)]

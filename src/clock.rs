@@ -1,6 +1,6 @@
 //! Instants and the clocks that tell them: the only door to time. No file above the leaves asks the system for the wall
 //! clock, for the time since boot or for [`Instant`], and none sleeps, but through this one. In the product these are
-//! the system's own, at no cost. In a crate that is built with `--cfg simulation` they are simulated (see `simulated`),
+//! the system's own, at no cost. In a crate that is built for simulation they are simulated (see `simulated`),
 //! so that whole nodes, a table with its watcher over the reference store, run through hours in milliseconds, the same
 //! each time.
 //!

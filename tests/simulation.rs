@@ -1,6 +1,6 @@
 //! Whole nodes in simulated time: real tables and watchers over the reference store, on one thread whose clocks stand
 //! still between two steps, and whose chance follows from a seed. Hours pass in milliseconds, the same each time. Run
-//! with `RUSTFLAGS="--cfg simulation" cargo test --no-default-features --lib --test simulation simulated_`.
+//! with `MSC_SIMULATION=1 cargo test --no-default-features --lib --test simulation simulated_`.
 
 #![cfg(simulation)]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.

@@ -1,4 +1,4 @@
-//! Simulated clocks, in a crate that is built with `--cfg simulation`. Each thread has its own: a simulation is one
+//! Simulated clocks, in a crate that is built for simulation. Each thread has its own: a simulation is one
 //! thread that runs whole nodes, and time stands still in it until it is told to go on. So nothing that happens depends
 //! on how fast the machine is, and hours pass in milliseconds.
 //!

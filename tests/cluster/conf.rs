@@ -61,8 +61,8 @@ fn the_cluster_example_works() {
 fn the_tls_example_works_for_the_user_that_it_describes() {
     let redis = Redis::builder().tls_with_client_cert().acl("operator", "o").start();
     let text = fs::read_to_string(example("51-cluster-tls.conf")).unwrap();
-    let rights = text.lines().find_map(|line| line.trim_start().strip_prefix("#   user sessions "));
-    let rights = rights.expect("the example says what the user may do").replace("PASSWORD", "p%w");
+    let rights = text.lines().find_map(|line| line.trim_start().strip_prefix("# user sessions "));
+    let rights = rights.expect("the example says what the user may do").replace("SECRET", "p%w");
     let mut command = vec!["ACL", "SETUSER", "sessions"];
     command.extend(rights.split_whitespace());
     assert_eq!(redis.cli(&command), "OK");
