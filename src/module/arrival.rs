@@ -13,8 +13,8 @@ impl RequestHook for Arrival {
     fn run(r: Request<'_>) -> Outcome {
         let config = conf::server(r.server());
         headers::scrub(r, &config.exported);
-        if r.headers_in().get(c"Cookie").is_some() {
-            Visit::of(r);
+        if let Some(cookies) = r.headers_in().get(c"Cookie") {
+            Visit::bringing(r, cookies);
         }
         Outcome::Declined
     }

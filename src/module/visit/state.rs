@@ -59,11 +59,20 @@ pub(crate) enum Known {
 impl<'r> Visit<'r> {
     /// The visit that `r` belongs to; `None` where the module is not in use.
     pub(crate) fn of(r: Request<'r>) -> Option<Self> {
+        Self::with_cookies(r, |first| first.headers_in().get(c"Cookie"))
+    }
+
+    /// As [`Visit::of`], where the request is known to bring these cookies.
+    pub(crate) fn bringing(r: Request<'r>, cookies: &'r [u8]) -> Option<Self> {
+        Self::with_cookies(r, |_| Some(cookies))
+    }
+
+    fn with_cookies(r: Request<'r>, cookies: impl FnOnce(Request<'r>) -> Option<&'r [u8]>) -> Option<Self> {
         let first = r.first();
         let host = conf::server(first.server()).host.get()?;
         let state = match kept::<SessionCluster>(first) {
             Some(state) => state,
-            None => keep::<SessionCluster>(first, State::take(first, host)),
+            None => keep::<SessionCluster>(first, State::take(first, host, cookies(first))),
         };
         Some(Visit { r, state, host })
     }
@@ -103,7 +112,7 @@ impl<'r> Visit<'r> {
 
 impl State {
     /// Reads the cookie of a request and takes it out, so that no application, backend or log ever sees a session id.
-    fn take(r: Request<'_>, host: &VirtualHost) -> State {
+    fn take(r: Request<'_>, host: &VirtualHost, header: Option<&[u8]>) -> State {
         let mut state = State {
             https: r.is_https(),
             ids: ArrayVec::new(),
@@ -115,7 +124,7 @@ impl State {
             watermark: Cell::new(host.store().watermark()),
             answered: Cell::new(false),
         };
-        let Some(header) = r.headers_in().get(c"Cookie") else { return state };
+        let Some(header) = header else { return state };
         let (cookies, stripped) = host.cookie().take(state.https, header);
         let mut both = cookies.clone();
         if let (Some(cookie), None) = (both.next(), both.next())
