@@ -9,7 +9,8 @@ fn main() {
     httpd::main();
 }
 
-/// Without httpd, `MSC_SIMULATION` has this crate built for simulated time, and the crates that it stands on left alone.
+/// Without httpd, `MSC_SIMULATION` has this crate built for simulated time, and the crates that it stands on left
+/// alone.
 #[cfg(not(feature = "httpd"))]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
