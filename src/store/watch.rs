@@ -82,11 +82,16 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
     pub fn step(&mut self, report: &dyn Fn(Report)) -> Duration {
         let link = self.table.link();
         let now = uptime();
-        if link.store() != self.cluster.id || !link.lead(self.me, now, now + TERM) {
+        if !self.is_followed() || !link.lead(self.me, now, now + TERM) {
             (self.log, self.flush) = (None, None);
             return Self::STAND_BY;
         }
-        match self.follow(report) {
+        let heard = self.follow(report);
+        if !self.is_followed() {
+            (self.log, self.flush) = (None, None);
+            return Self::STAND_BY;
+        }
+        match heard {
             Ok(heard) => {
                 if link.announce(true) {
                     report(Report::Regained);
@@ -119,6 +124,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             none => none.insert(self.cluster.backend.log(within)?),
         };
         let pulse = log.pulse(&self.cluster.report, within)?;
+        check_followed(&link, self.cluster)?;
         link.set_clock(pulse.now, u64::midpoint(start, uptime()));
         if let Some(known) = lost(&link, &pulse, Self::LOG_KEPT) {
             // First what may fail, so that nothing is put in doubt again and again.
@@ -141,6 +147,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
         loop {
             let ([major, minor], identity) = link.position();
             let entries = log.read(Position { major, minor }, wait)?;
+            check_followed(&link, self.cluster)?;
             let now = link.now(uptime());
             for (_, event) in &entries {
                 apply(self.table, event, now)?;
@@ -158,6 +165,12 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
             }
         }
         Ok(Heard { start, now: pulse.now })
+    }
+
+    /// Whether this host still follows the store of this watcher: a restart may give it another while this one, of a
+    /// child that drains, waits for its own. What it hears then must leave no trace.
+    fn is_followed(&self) -> bool {
+        self.table.link().store() == self.cluster.id
     }
 
     /// Renews the lease, for a bound from when the store was asked. False when it has not been told yet of all that it
@@ -248,6 +261,12 @@ impl<L: WriteLock> Drop for Watcher<'_, '_, L> {
     fn drop(&mut self) {
         self.table.link().resign(self.me);
     }
+}
+
+/// Must be asked after each wait for the store, and before anything is written down.
+fn check_followed(link: &Link<'_>, cluster: &Cluster) -> Result<(), Unavailable> {
+    let follows = link.store() == cluster.id;
+    follows.then_some(()).ok_or_else(|| Unavailable("another store is followed by now".into()))
 }
 
 /// What one operation may take.
