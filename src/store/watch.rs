@@ -99,7 +99,7 @@ impl<'s, 'm, L: WriteLock> Watcher<'s, 'm, L> {
                 let trusted = self.trust(heard);
                 // What fails here is tried again in the next step.
                 self.more = self.keep_house().unwrap_or(false);
-                if !trusted {
+                if !trusted && self.is_followed() {
                     self.trust(heard);
                 }
                 Duration::ZERO
