@@ -120,6 +120,9 @@ mod httpd {
         "apr_time_now",
     ];
 
+    /// Every variable of httpd's that the module reads.
+    const VARIABLES: &[&str] = &["ap_top_module"];
+
     const TYPES: &[&str] = &[
         "ap_dbd_t",
         "ap_form_pair_t",
@@ -137,6 +140,7 @@ mod httpd {
         "ap_input_mode_t",
         "cmd_parms",
         "command_rec",
+        "core_dir_config",
         "module",
         "request_rec",
         "server_rec",
@@ -212,19 +216,22 @@ mod httpd {
         for name in TYPES {
             builder = builder.allowlist_type(name);
         }
-        for name in CONSTANTS {
+        for name in CONSTANTS.iter().chain(VARIABLES) {
             builder = builder.allowlist_var(name);
         }
         let bindings = builder.generate().expect("bindgen reads httpd's headers (is apache2-dev installed?)");
         bindings.write_to_file(to).expect("OUT_DIR is writable");
     }
 
-    /// A static library with a function for each `ap_*` name, which only httpd itself has. Each aborts: a test that
-    /// reaches httpd by mistake must not go on.
+    /// A static library with each `ap_*` name, which only httpd itself has. Each function aborts: a test that reaches
+    /// httpd by mistake must not go on.
     fn stand_in(out: &Path) {
         let mut code = String::from("#include <stdlib.h>\n");
         for name in FUNCTIONS.iter().filter(|name| name.starts_with("ap_")) {
             code.push_str(&format!("void {name}(void) {{ abort(); }}\n"));
+        }
+        for name in VARIABLES {
+            code.push_str(&format!("void *{name};\n"));
         }
         let file = out.join("apstub.c");
         fs::write(&file, code).expect("OUT_DIR is writable");

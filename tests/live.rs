@@ -17,7 +17,9 @@ mod live {
     mod joints {
         mod clocks;
         mod counters;
+        mod htaccess;
         mod order;
+        mod people;
         mod start;
     }
     mod lock_free;

@@ -211,13 +211,14 @@ impl<const N: usize> Commands<N> {
             let directive = &directives[i];
             table[i] = sys::command_rec {
                 name: directive.name.as_ptr(),
-                func: sys::cmd_func { take_argv: Some(set_directive::<M>) },
+                func: sys::cmd_func { raw_args: Some(set_directive::<M>) },
                 cmd_data: ptr::from_ref(directive).cast_mut().cast(),
                 req_override: match directive.context {
                     Context::Global | Context::VirtualHost => sys::RSRC_CONF,
                     Context::Directory => sys::RSRC_CONF | sys::ACCESS_CONF,
                 } as c_int,
-                args_how: sys::TAKE_ARGV,
+                // With TAKE_ARGV, httpd drops what is more than 64 words, and says nothing.
+                args_how: sys::RAW_ARGS,
                 errmsg: directive.help.as_ptr(),
             };
             i += 1;
@@ -383,8 +384,7 @@ unsafe extern "C" fn merge<C: Config>(
 unsafe extern "C" fn set_directive<M: Module>(
     cmd: *mut sys::cmd_parms,
     dir: *mut c_void,
-    argc: c_int,
-    argv: *const *mut c_char,
+    line: *const c_char,
 ) -> *const c_char {
     // SAFETY: httpd passes live parameters.
     let params = unsafe { &*cmd };
@@ -417,15 +417,9 @@ unsafe extern "C" fn set_directive<M: Module>(
                 return Err(complaint.to_owned());
             }
         }
-        let argc = usize::try_from(argc).unwrap_or_default();
-        // SAFETY: httpd passes `argc` pointers.
-        let argv = if argc == 0 { &[] } else { unsafe { std::slice::from_raw_parts(argv, argc) } };
-        let mut values = Vec::with_capacity(argc);
-        for &value in argv {
-            // SAFETY: each is a C string in the configuration's pool.
-            let value = unsafe { strings::text(value) };
-            values.push(value.ok_or("an argument is not UTF-8 text")?);
-        }
+        // SAFETY: a C string, the rest of the directive's line.
+        let line = unsafe { strings::text(line) };
+        let values = strings::words(pool, line.ok_or("an argument is not UTF-8 text")?);
         if !(directive.arity.0..=directive.arity.1).contains(&values.len()) {
             let help = directive.help.to_string_lossy();
             return Err(format!("wrong number of arguments ({}); write: {help}", values.len()));

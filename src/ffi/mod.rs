@@ -12,6 +12,7 @@ pub mod apr_pools;
 pub mod apr_tables;
 pub mod guard;
 pub mod hooks;
+pub mod htaccess;
 pub mod http_config;
 pub mod http_log;
 pub mod http_protocol;

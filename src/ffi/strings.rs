@@ -53,13 +53,15 @@ pub fn http_date(ms: u64) -> String {
 /// The words of `text`, with the quotes and backslashes of httpd's configuration files.
 pub(super) fn words<'p>(pool: Pool<'p>, text: &str) -> Vec<&'p str> {
     let mut rest = pool.c_string(text).as_ptr();
-    let next = || {
+    let mut words = Vec::new();
+    // SAFETY: what is left of a C string in the pool.
+    while unsafe { *rest } != 0 {
         // SAFETY: the pool is live, and `rest` is what is left of a C string in it.
         let word = unsafe { sys::ap_getword_conf(pool.as_raw(), &raw mut rest) };
         // SAFETY: a C string in the pool.
-        unsafe { self::text(word) }.filter(|word| !word.is_empty())
-    };
-    std::iter::from_fn(next).collect()
+        words.push(unsafe { self::text(word) }.unwrap_or_default());
+    }
+    words
 }
 
 #[cfg(test)]

@@ -101,6 +101,9 @@ pub(crate) static NO_LIST: Message = Message::rarely("SC0314", Level::Error);
 pub(crate) static OPEN_LIST: Message = Message::each("SC0315", Level::Info);
 pub(crate) static TOO_MANY_HEADERS: Message = Message::each("SC0316", Level::Warning);
 pub(crate) static GRANT_LOST: Message = Message::each("SC0317", Level::Notice);
+pub(crate) static ADMIN_OFF: Message = Message::rarely("SC0318", Level::Warning);
+pub(crate) static HTACCESS_VOUCHES: Message = Message::rarely("SC0319", Level::Warning);
+pub(crate) static NO_NAME: Message = Message::rarely("SC0320", Level::Error);
 
 /// Says what failed and what to do about it.
 pub(crate) fn failure(r: Request<'_>, error: &SessionError) {

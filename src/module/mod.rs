@@ -10,6 +10,7 @@ mod doors;
 mod handlers;
 mod headers;
 mod host;
+mod htaccess;
 mod log;
 mod operations;
 mod pages;

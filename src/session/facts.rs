@@ -3,7 +3,8 @@
 use super::sessions::Session;
 
 /// Names that every session answers to, and no attribute can have.
-pub const FACTS: [&str; 7] = ["user", "auth-type", "auth-time", "created", "expires", "grants", "log-id"];
+pub const FACTS: [&str; 8] =
+    ["user", "auth-type", "auth-name", "auth-time", "created", "expires", "grants", "log-id"];
 
 /// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute.
 /// Instants are seconds since 1970.
@@ -17,6 +18,12 @@ pub fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
         "expires" => number(session.deadline().as_secs()),
         "user" => principal.into_iter().for_each(|p| see(p.user.as_bytes())),
         "auth-type" => principal.into_iter().for_each(|p| see(p.means.auth_type.as_bytes())),
+        "auth-name" => {
+            principal
+                .and_then(|p| p.means.auth_name.as_ref())
+                .into_iter()
+                .for_each(|name| see(name.as_bytes()));
+        }
         "grants" => payload.rights.grants.iter().for_each(|grant| see(grant.as_bytes())),
         "log-id" => see(session.log_id().as_ref()),
         name => payload.rights.values(name).iter().for_each(|value| see(value)),

@@ -69,6 +69,26 @@ pub struct Means {
     pub auth_name: Option<String>,
 }
 
+impl Principal {
+    /// Whether both are the same person: of one name, by one login. The name alone says nothing, for each login may
+    /// have names of its own.
+    #[must_use]
+    pub fn is(&self, other: &Principal) -> bool {
+        self.user == other.user && self.means.open(&other.means.auth_type, other.means.auth_name.as_deref())
+    }
+
+    /// Digests what tells this person from others: what is the same for two of whom one [`Principal::is`] the other.
+    pub(super) fn digest(&self, hasher: &mut blake3::Hasher) {
+        let Means { auth_type, auth_name } = &self.means;
+        let parts = [Some(auth_type.to_ascii_lowercase()), auth_name.clone(), Some(self.user.clone())];
+        for part in parts {
+            // A length before each part: no two lists of parts give the same bytes.
+            let length = part.as_ref().map_or(u64::MAX, |part| part.len() as u64);
+            hasher.update(&length.to_le_bytes()).update(part.unwrap_or_default().as_bytes());
+        }
+    }
+}
+
 impl Means {
     /// The `AuthType` of the own login handler.
     pub const OWN: &str = "Session";
@@ -171,6 +191,36 @@ mod tests {
         assert!(!means.open("Basic", Some("intranet")));
         assert!(!means.open("Basic", None));
         assert!(!means.open("Session", Some("Intranet")));
+    }
+
+    #[test]
+    fn a_person_is_a_name_and_the_login_that_knows_it() {
+        let digest = |principal: &Principal| {
+            let mut hasher = blake3::Hasher::new();
+            principal.digest(&mut hasher);
+            hasher.finalize()
+        };
+        let person = |auth_type: &str, auth_name: Option<&str>, user: &str| Principal {
+            user: user.into(),
+            means: Means { auth_type: auth_type.into(), auth_name: auth_name.map(str::to_owned) },
+            typed: None,
+        };
+        let alice = person("Basic", Some("Intranet"), "alice");
+        let same = Principal { typed: Some("ALICE".into()), ..person("basic", Some("Intranet"), "alice") };
+        assert!(alice.is(&same));
+        assert_eq!(digest(&alice), digest(&same));
+        for other in [
+            person("Basic", Some("Forum"), "alice"),
+            person("Basic", Some("intranet"), "alice"),
+            person("Basic", None, "alice"),
+            person("Basic", Some(""), "Intranetalice"),
+            person("Session", Some("Intranet"), "alice"),
+            person("Basic", Some("Intranet"), "Alice"),
+            person("Basic", Some("Intraneta"), "lice"),
+        ] {
+            assert!(!alice.is(&other), "{other:?}");
+            assert_ne!(digest(&alice), digest(&other), "{other:?}");
+        }
     }
 
     proptest! {

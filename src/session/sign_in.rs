@@ -104,8 +104,11 @@ impl Voucher {
     /// What a session that says `new` inherits of one that said `old`. Nothing of another person's may pass on.
     #[must_use]
     pub fn inheritance(self, old: &Payload, new: &Payload) -> Inheritance {
-        let user = |payload: &Payload| payload.principal.as_ref().map(|principal| principal.user.clone());
-        let same = old.principal.is_none() || user(old) == user(new);
+        let same = match (&old.principal, &new.principal) {
+            (None, _) => true,
+            (Some(old), Some(new)) => old.is(new),
+            (Some(_), None) => false,
+        };
         match self {
             Voucher::Module if same => Inheritance::All,
             Voucher::Application if same => Inheritance::Entries,
@@ -191,7 +194,7 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         };
         let unlisted = match (list, &begun.session.payload().principal) {
             (Some(list), Some(principal)) if is_login => {
-                self.enter(list, &begun.session, &principal.user, client, now).err()
+                self.enter(list, &begun.session, principal, client, now).err()
             }
             _ => None,
         };

@@ -13,15 +13,17 @@ const FORM: &str = "<!DOCTYPE html><title>Form</title><form method=post action=/
 
 /// A site with every handler; `carol` is the administrator.
 pub(super) fn site() -> Site {
-    Site::new(Mpm::Event).conf(
-        "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
+    Site::new(Mpm::Event)
+        .conf(
+            "<Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\n\
+         AuthType Session\nSessionClusterLogin /login\n\
          Require user carol\n</Location>\n\
          SessionClusterSecret file:secret\n\
          <Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\nSessionClusterLogin /login\n\
          Require valid-user\n</Location>",
-    )
-    .file("secret", "0123456789abcdef0123456789abcdef\n")
-    .file("htdocs/open/form.html", FORM)
+        )
+        .file("secret", "0123456789abcdef0123456789abcdef\n")
+        .file("htdocs/open/form.html", FORM)
 }
 
 /// Fills in the login form that is shown, whatever was in it, and sends it off.

@@ -66,7 +66,8 @@ pub(super) fn figure(httpd: &Httpd, name: &str) -> Option<u64> {
 }
 
 const ADMIN: &str = "<Location /status>\nSetHandler server-status\n</Location>\n\
-    <Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
+    <Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin all\n\
+    AuthType Session\nSessionClusterLogin /login\n\
     Require user carol\n</Location>";
 
 on_each_mpm!(a_login_on_one_node_is_one_on_all);

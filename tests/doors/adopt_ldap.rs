@@ -92,7 +92,8 @@ fn after_a_refresh_the_directory_is_asked_once_more() {
     let slapd = Slapd::start(&["alice"]);
     let httpd = site(Mpm::Event, &slapd)
         .conf(
-            "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nSessionClusterLogin /login\n\
+            "<Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\n\
+             AuthType Session\nSessionClusterLogin /login\n\
              Require user carol\n</Location>",
         )
         .start();
@@ -135,4 +136,23 @@ fn who_has_a_session_does_not_notice_that_the_directory_is_down() {
     slapd.start_again();
     assert_eq!(get(&mut bob, "/adopt/page.html", "bob", PASSWORD).expect(200).user(), Some("bob"));
     bob.get_with("/adopt/page.html", &[]).expect(200);
+}
+
+#[test]
+fn whoever_types_a_name_in_capitals_is_the_same_person() {
+    let slapd = Slapd::start(&["alice"]);
+    let provider = slapd.provider();
+    let named =
+        format!("{provider}\nSessionClusterAdopt On\nSessionClusterUser %{{tolower:%{{REMOTE_USER}}}}");
+    let httpd = site(Mpm::Event, &slapd)
+        .conf(&door("/named", "Named", &named))
+        .conf("<Location /named/alice>\nRequire user alice\n</Location>")
+        .file("htdocs/named/alice/page.html", "alice\n")
+        .start();
+    let mut browser = httpd.browser();
+    for name in ["ALICE", "Alice", "alice"] {
+        let page = get(&mut browser, "/named/alice/page.html", name, PASSWORD).expect(200);
+        assert_eq!(page.user(), Some("alice"), "{name}");
+    }
+    assert_eq!(browser.get("/named/alice/page.html").expect(200).user(), Some("alice"));
 }

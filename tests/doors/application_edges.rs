@@ -93,7 +93,8 @@ fn a_client_cannot_take_an_exported_header_away_from_a_backend() {
 fn a_refresh_is_not_used_up_where_nothing_is_asked() {
     let httpd = start(
         "<Location /app/run>\nAuthGroupFile groups\nSessionClusterGrant login group active\n</Location>\n\
-         <Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nRequire user carol\n</Location>",
+         <Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\n\
+         AuthType Session\nRequire user carol\n</Location>",
     );
     let mut alice = httpd.browser();
     order(&mut alice, "/run", "replace=user=alice&grant=login");

@@ -237,3 +237,19 @@ fn no_directive_is_for_htaccess_whatever_the_site_allows() {
     }
     httpd.browser().get("/open/page.html").expect(200);
 }
+
+#[test]
+fn a_long_line_counts_to_its_last_word() {
+    let users: String = (0..64).map(|n| format!(" user{n}")).collect();
+    let exports: String = (0..100).map(|n| format!(" user=USER_{n}")).collect();
+    let httpd = Site::new(Mpm::Event)
+        .conf(&format!("<Location /login>\nSessionClusterGrant staff user{users} alice\n</Location>"))
+        .conf(&format!("<Location /app>\nSessionClusterExport env{exports}\nRequire session-grant staff\n"))
+        .conf("Header set X-Last \"%{USER_99}e\"\n</Location>")
+        .start();
+    let page = httpd.browser_of("alice").get("/app/page.html").expect(200);
+    assert_eq!(page.header("X-Last"), Some("alice"));
+    let (ok, said) =
+        Site::bare(Mpm::Event).conf(&format!("SessionClusterReturnTo{}", " /x".repeat(17))).check();
+    assert!(!ok && said.contains("wrong number of arguments (17)"), "{said}");
+}

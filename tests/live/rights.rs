@@ -175,7 +175,10 @@ fn rights_that_are_too_old_are_evaluated_anew_without_a_login(mpm: Mpm) {
 #[test]
 fn an_administrator_has_rights_evaluated_anew() {
     let httpd = site(Mpm::Event)
-        .conf("<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nRequire user alice\n</Location>")
+        .conf(
+            "<Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\n\
+               AuthType Session\nRequire user alice\n</Location>",
+        )
         .conf(&door("staff", "Require session-grant staff"))
         .file("htdocs/app/staff/index.html", "staff\n")
         .start();

@@ -5,7 +5,7 @@ use super::exports::{Export, Target};
 use super::names;
 use super::parsing::{flag, quoted, size, span};
 use super::questions::{Grant, Questions, Value};
-use super::settings::{DirConfig, ServerConfig, TableSpec};
+use super::settings::{DirConfig, Reach, ServerConfig, TableSpec};
 use super::stores;
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Args, Commands, Context, Directive, Setting};
@@ -171,7 +171,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
     Directive {
         name: c"SessionClusterGrant",
         context: Context::Directory,
-        arity: (2, 64),
+        arity: (2, 1024),
         help: c"NAME PROVIDER [ARGUMENT]...: at a login, ask this authz provider and keep its answer; 'login' \
                 is who may log in",
         set: set_grant,
@@ -192,9 +192,25 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         set: set_rights_age,
     },
     Directive {
+        name: c"SessionClusterUser",
+        context: Context::Directory,
+        arity: (1, 1),
+        help: c"EXPRESSION: the name that a session bears, made of the one that was authenticated (REMOTE_USER), such \
+                as %{tolower:%{REMOTE_USER}}; default: that name as it is",
+        set: set_user,
+    },
+    Directive {
+        name: c"SessionClusterAdmin",
+        context: Context::Directory,
+        arity: (1, 1),
+        help: c"realm | all | Off: whose sessions the admin handler may end here: those of this virtual host's realm, \
+                or of the whole cluster; default: Off",
+        set: set_admin,
+    },
+    Directive {
         name: c"SessionClusterExport",
         context: Context::Directory,
-        arity: (2, 64),
+        arity: (2, 1024),
         help: c"env|header NAME[=AS]...: tell programs, or backends, what the session says",
         set: set_export,
     },
@@ -208,7 +224,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<26> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<28> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -464,6 +480,24 @@ fn questions(dir: &DirConfig) -> Questions {
 
 fn set_rights_age(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
     dir.rights_age = Setting::Set(span(args)?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_user(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    dir.user = Setting::Set(Expr::parse::<SessionCluster>(args, args.first())?);
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_admin(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let word = args.first();
+    dir.admin = Setting::Set(match () {
+        () if word.eq_ignore_ascii_case("off") => None,
+        () if word.eq_ignore_ascii_case("realm") => Some(Reach::Realm),
+        () if word.eq_ignore_ascii_case("all") => Some(Reach::All),
+        () => return Err(format!("'{word}' is neither realm, all nor Off")),
+    });
     server.in_use = true;
     Ok(())
 }

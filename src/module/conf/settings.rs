@@ -2,6 +2,7 @@
 
 use super::exports::Export;
 use super::questions::Questions;
+use crate::ffi::ap_expr::Expr;
 use crate::ffi::http_config::{Config, Setting};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_auth::AuthnProvider;
@@ -154,6 +155,15 @@ impl Config for ServerConfig {
     }
 }
 
+/// How far the admin handler reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To the sessions of its virtual host's realm.
+    Realm,
+    /// To every session of the cluster.
+    All,
+}
+
 /// Settings of a directory or location. Merged by httpd on many requests, so that every field is cheap to clone.
 #[derive(Default)]
 pub struct DirConfig {
@@ -179,6 +189,10 @@ pub struct DirConfig {
     pub template: Setting<Arc<str>>,
     /// `SessionClusterText`: texts of the pages, by name.
     pub texts: Setting<Arc<Vec<(String, String)>>>,
+    /// `SessionClusterUser`: the name that a session bears.
+    pub user: Setting<Expr>,
+    /// `SessionClusterAdmin`: how far the admin handler reaches; `None`: nowhere.
+    pub admin: Setting<Option<Reach>>,
     /// `SessionClusterBackend`: an application's answer may begin, supersede or end a session.
     pub backend: Setting<bool>,
 }
@@ -197,6 +211,8 @@ impl Config for DirConfig {
             throttle: Setting::merge(&outer.throttle, &inner.throttle),
             template: Setting::merge(&outer.template, &inner.template),
             texts: Setting::merge(&outer.texts, &inner.texts),
+            user: Setting::merge(&outer.user, &inner.user),
+            admin: Setting::merge(&outer.admin, &inner.admin),
             backend: Setting::merge(&outer.backend, &inner.backend),
         }
     }
@@ -216,6 +232,8 @@ impl Config for DirConfig {
                 throttle: Setting::Unset,
                 template: Setting::Unset,
                 texts: Setting::Unset,
+                user: Setting::Unset,
+                admin: Setting::Unset,
                 backend: Setting::Unset,
             }
         )
@@ -233,6 +251,12 @@ impl DirConfig {
     #[must_use]
     pub fn heeds_backend(&self) -> bool {
         self.backend.get() == Some(&true)
+    }
+
+    /// How far the admin handler reaches here.
+    #[must_use]
+    pub fn reach(&self) -> Option<Reach> {
+        self.admin.get().copied().flatten()
     }
 
     /// Whether foreign logins become sessions here.

@@ -1,11 +1,13 @@
 //! Verify once: what another module authenticated becomes a session, so that it need not do so again.
 
+use super::name::session_name;
 use super::rights;
 use super::vouched;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::module::answer;
 use crate::module::conf;
+use crate::module::htaccess;
 use crate::module::log;
 use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Means, Payload, Principal};
@@ -42,6 +44,15 @@ pub(crate) fn adopt(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r).filter(|visit| visit.notes().adopts_first_time()) else {
         return Outcome::Declined;
     };
+    if htaccess::vouches(r) {
+        return Outcome::Declined;
+    }
+    let Some(name) = session_name(r, user) else { return Outcome::Declined };
+    if name != user {
+        // This page, too, has the name that the session will give to all others.
+        r.claim_user(Some(name));
+    }
+    let user = name;
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
     let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
     let typed = typed.filter(|name| !name.is_empty() && name != user);

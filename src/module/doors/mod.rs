@@ -6,6 +6,7 @@ pub(crate) mod door;
 pub(crate) mod export;
 pub(crate) mod expr;
 pub(crate) mod fixups;
+pub(crate) mod name;
 pub(crate) mod orders;
 pub(crate) mod provider;
 pub(crate) mod refusal;

@@ -8,6 +8,7 @@ use crate::ffi::mod_auth::Ruling;
 use crate::module::answer;
 use crate::module::conf;
 use crate::module::conf::questions::Value;
+use crate::module::htaccess;
 use crate::module::log;
 use crate::module::visit::Visit;
 use crate::session::payload::{Means, Payload};
@@ -159,9 +160,9 @@ pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -
     }
 }
 
-/// Whether any question stands where `r` goes.
+/// Whether any question stands where `r` goes that its administrator has answered for.
 pub(crate) fn asks(r: Request<'_>) -> bool {
-    conf::dir(r).questions.get().is_some()
+    conf::dir(r).questions.get().is_some() && !htaccess::vouches(r)
 }
 
 fn is_login(there: &Request<'_>) -> bool {

@@ -8,8 +8,10 @@ use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
 use crate::module::answer;
 use crate::module::conf;
+use crate::module::doors::name::{MAX_NAME, session_name};
 use crate::module::doors::refusal;
 use crate::module::doors::rights;
+use crate::module::htaccess;
 use crate::module::log;
 use crate::module::pages::{self, LoginForm, Refused};
 use crate::module::posted::{self, Asked, Bounds};
@@ -25,8 +27,6 @@ use zeroize::Zeroizing;
 
 /// The form of a login holds what the visitor was sending before it, too.
 const FORM: Bounds = Bounds { fields: 16, bytes: (16 << 10) + 3 * refusal::KEPT_BYTES, optional: false };
-/// The longest user name, in bytes.
-const USER_BYTES: usize = 255;
 
 pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
@@ -74,7 +74,7 @@ struct Credentials<'r> {
 
 impl<'r> Credentials<'r> {
     fn of(r: Request<'r>, form: &'r Form) -> Option<Self> {
-        let user = clean(form, "httpd_username").filter(|user| (1..=USER_BYTES).contains(&user.len()))?;
+        let user = clean(form, "httpd_username").filter(|user| (1..=MAX_NAME).contains(&user.len()))?;
         let password = CString::new(form.get("httpd_password")?).ok()?;
         // Where a provider may keep it for the request, and wiped when that ends.
         let password = r.pool().place(Zeroizing::new(password.into_bytes_with_nul()));
@@ -90,6 +90,9 @@ fn clean<'f>(form: &'f Form, name: &str) -> Option<&'f str> {
 
 fn log_in(visit: Visit<'_>, form: &Form) -> Outcome {
     let r = visit.request();
+    if htaccess::vouches(r) {
+        return answer::misconfigured();
+    }
     let (to, body) = (clean(form, "httpd_location"), clean(form, "httpd_body"));
     let again = |user: Option<&str>, refused: Refused| {
         let to = to.filter(|to| target(r, Some(to)) == *to);
@@ -107,6 +110,11 @@ fn log_in(visit: Visit<'_>, form: &Form) -> Outcome {
     }
     // What the provider made of the name goes for all that follows: LDAP may know the user by another one.
     let user = r.user().filter(|user| !user.is_empty() && !user.contains(char::is_control)).unwrap_or(typed);
+    let Some(user) = session_name(r, user) else {
+        r.claim_user(None);
+        return answer::misconfigured();
+    };
+    r.claim_user(Some(user));
     let rights = match rights::evaluate(r, user, &rights::of_login(r), true, visit.now()) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {

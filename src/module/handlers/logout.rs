@@ -39,7 +39,7 @@ fn log_out(visit: Visit<'_>, form: &Form) -> Outcome {
     let r = visit.request();
     if let (Some(_), Known::Found(session)) = (form.get("everywhere"), visit.session())
         && let Some(principal) = &session.payload().principal
-        && let Err(error) = visit.mark(Scope::User(&principal.user), Effect::End)
+        && let Err(error) = visit.mark(Scope::Person(principal), Effect::End)
     {
         return answer::not_done(r, &error);
     }

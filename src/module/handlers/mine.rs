@@ -6,8 +6,9 @@ use crate::module::answer;
 use crate::module::log;
 use crate::module::pages::{self, MySession, Said};
 use crate::module::posted::{self, Asked, Bounds};
-use crate::module::visit::{Known, Visit};
+use crate::module::visit::{Here, Visit, here};
 use crate::session::ledger::LedgerSecret;
+use crate::session::payload::Principal;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
 use crate::session::sign_in::{Beginning, Change};
@@ -23,32 +24,33 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         });
         return answer::misconfigured();
     };
-    let session = match visit.session() {
-        Known::Found(session) => session,
-        Known::Absent(_) => {
-            discard_body(r);
-            return Outcome::Answer(Status::FORBIDDEN);
-        }
-        Known::Unavailable(error) => return answer::not_done(r, &error),
+    // Only who is let in as the user of this very session, by the same login, sees the user's others.
+    let session = match here(r) {
+        Here::Session(session) => Some(session),
+        Here::Nobody => None,
+        Here::Unavailable(error) => return answer::not_done(r, &error),
     };
-    // Only who is let in as the user of this very session sees the user's others.
-    let Some(user) = r.user().filter(|user| names(&session, user)) else {
+    let found = session.as_ref().and_then(|session| Some((session, session.payload().principal.as_ref()?)));
+    let Some((session, person)) = found.filter(|_| r.user().is_some()) else {
         discard_body(r);
-        log::OPEN_LIST
-            .say(r, || "the list of sessions is for those who logged in: add AuthType and Require".into());
+        if r.user().is_none() {
+            log::OPEN_LIST.say(r, || {
+                "the list of sessions is for those who logged in: add AuthType and Require".into()
+            });
+        }
         return Outcome::Answer(Status::FORBIDDEN);
     };
     let done = match posted::asked(r, FORM) {
-        Ok(Asked::Form(form)) => act(visit, list, &session, user, &form),
+        Ok(Asked::Form(form)) => act(visit, list, session, person, &form),
         Ok(Asked::Page) => Ok(Said::Nothing),
         Err(outcome) => return outcome,
     };
-    match done.and_then(|said| Ok((said, visit.list(list, user)?))) {
+    match done.and_then(|said| Ok((said, visit.list(list, person)?))) {
         Ok((said, (listed, more))) => {
             let this = visit.known_session().map(|session| session.line());
             let sessions: Vec<MySession> =
                 listed.iter().map(|listed| MySession::of(listed, this == Some(listed.log_id))).collect();
-            pages::mine(r, user, &sessions, more, said)
+            pages::mine(r, &person.user, &sessions, more, said)
         }
         Err(error) => answer::not_done(r, &error),
     }
@@ -59,19 +61,19 @@ fn act(
     visit: Visit<'_>,
     list: &LedgerSecret,
     session: &Session,
-    user: &str,
+    person: &Principal,
     form: &Form,
 ) -> Result<Said, SessionError> {
     // Its successor may have fewer rights: who has that one asks again.
     session.permits(Change::Rights)?;
     if form.get("others").is_some() {
         // One mark ends all, also those that no list has; this browser gets a session that was born after it.
-        visit.mark(Scope::User(user), Effect::End)?;
+        visit.mark(Scope::Person(person), Effect::End)?;
         visit.begin(Beginning::Beside { old: session, payload: session.payload() })?;
         return Ok(Said::OthersEnded);
     }
     let wanted = form.get("session").unwrap_or_default();
-    let (listed, _) = visit.list(list, user)?;
+    let (listed, _) = visit.list(list, person)?;
     match listed.iter().find(|listed| listed.log_id.to_string() == wanted && listed.log_id != session.line())
     {
         Some(listed) => {
@@ -80,8 +82,4 @@ fn act(
         }
         None => Ok(Said::Nothing),
     }
-}
-
-fn names(session: &Session, user: &str) -> bool {
-    session.payload().principal.as_ref().is_some_and(|principal| principal.user == user)
 }

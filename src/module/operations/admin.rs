@@ -1,19 +1,34 @@
 //! The admin handler: ends or refreshes all sessions of a user, a group, the realm, or all, by raising one mark. Works
-//! for authenticated users only; who of them may use it is for `Require` to say.
+//! where `SessionClusterAdmin` stands, and for authenticated users only; who of them may use it is for `Require` to
+//! say.
 
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::answer;
+use crate::module::conf;
+use crate::module::conf::settings::Reach;
 use crate::module::log;
 use crate::module::pages::{self, Administered};
 use crate::module::posted::{self, Asked, Bounds};
 use crate::module::visit::Visit;
+use crate::session::ledger::Listed;
 use crate::session::scope::{Effect, Scope};
 
 const FORM: Bounds = Bounds { fields: 8, bytes: 4096, optional: false };
 
 pub(crate) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
+    // SetHandler works in .htaccess as well; the power comes with a directive that does not.
+    let Some(reach) = conf::dir(r).reach() else {
+        discard_body(r);
+        log::ADMIN_OFF.say(r, || {
+            format!(
+                "the admin handler does nothing at {}: add 'SessionClusterAdmin realm' to its location",
+                r.path()
+            )
+        });
+        return Outcome::Answer(Status::FORBIDDEN);
+    };
     // A location that was left open by mistake must not let anybody end everybody's session.
     let Some(admin) = r.user().filter(|_| r.authenticated_by().is_some()) else {
         discard_body(r);
@@ -23,16 +38,36 @@ pub(crate) fn handle(r: Request<'_>) -> Outcome {
     };
     let form = match posted::asked(r, FORM) {
         Ok(Asked::Form(form)) => form,
-        Ok(Asked::Page) => return pages::admin(r, &Administered::Nothing),
+        Ok(Asked::Page) => return pages::admin(r, reach, &Administered::Nothing),
         Err(outcome) => return outcome,
     };
-    let Some((scope, effect)) = wanted(&form) else { return pages::admin(r, &Administered::Wrong) };
+    let Some((scope, effect)) = wanted(&form) else { return pages::admin(r, reach, &Administered::Wrong) };
+    if scope == Scope::All && reach != Reach::All {
+        return pages::admin(r, reach, &Administered::TooFar);
+    }
+    let listed = match (scope, visit.host().ledger()) {
+        (Scope::User(name), Some(list)) => visit.list_named(list, name).ok(),
+        _ => None,
+    };
     if let Err(error) = visit.mark(scope, effect) {
         return answer::not_done(r, &error);
     }
-    let done = format!("{} of {}: done.", words_for(effect), scope);
+    let done = format!("{} of {}: done.{}", words_for(effect), scope, counted(listed));
     log::ADMINISTERED.say(r, || format!("{admin}: {done}"));
-    pages::admin(r, &Administered::Done(&done))
+    pages::admin(r, reach, &Administered::Done(&done))
+}
+
+/// How many sessions there were, as far as the list of logins tells, so that a misspelt name is noticed.
+fn counted(listed: Option<(Vec<Listed>, bool)>) -> String {
+    match listed {
+        None => String::new(),
+        Some((listed, _)) if listed.is_empty() => {
+            " No session of that name is listed: is it spelt as its login has it?".into()
+        }
+        Some((listed, true)) => format!(" {} or more sessions were listed.", listed.len()),
+        Some((listed, false)) if listed.len() == 1 => " One session was listed.".into(),
+        Some((listed, false)) => format!(" {} sessions were listed.", listed.len()),
+    }
 }
 
 /// What the form asks for.

@@ -9,6 +9,7 @@ use crate::ffi::http_protocol::send;
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::ffi::strings::http_date;
 use crate::module::conf;
+use crate::module::conf::settings::Reach;
 use crate::session::ledger::Listed;
 use crate::store::tombstone::Reason;
 use minijinja::context;
@@ -105,18 +106,20 @@ pub(crate) enum Administered<'a> {
     Done(&'a str),
     /// It was not filled in as it should be.
     Wrong,
+    /// It asks for more than may be done here.
+    TooFar,
 }
 
 /// Sends the form by which an administrator ends or refreshes sessions.
-pub(crate) fn admin(r: Request<'_>, so_far: &Administered<'_>) -> Outcome {
-    match *so_far {
-        Administered::Nothing => send_page(r, None, "admin", "admin", context! {}),
-        Administered::Done(done) => send_page(r, None, "admin", "admin", context! { done }),
-        Administered::Wrong => {
-            let error = "admin_wrong";
-            send_page(r, Some(Status::BAD_REQUEST), "admin", "admin", context! { error })
-        }
-    }
+pub(crate) fn admin(r: Request<'_>, reach: Reach, so_far: &Administered<'_>) -> Outcome {
+    let (status, done, error) = match *so_far {
+        Administered::Nothing => (None, None, None),
+        Administered::Done(done) => (None, Some(done), None),
+        Administered::Wrong => (Some(Status::BAD_REQUEST), None, Some("admin_wrong")),
+        Administered::TooFar => (Some(Status::FORBIDDEN), None, Some("admin_too_far")),
+    };
+    let all = reach == Reach::All;
+    send_page(r, status, "admin", "admin", context! { done, error, all })
 }
 
 /// What was done on the page of one's own sessions.

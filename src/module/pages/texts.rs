@@ -55,6 +55,7 @@ pub(crate) const TEXTS: &[(&str, &str)] = &[
     ("admin_name", "Name of user or group"),
     ("admin_do", "Do it"),
     ("admin_wrong", "Choose what to do and whose sessions, and give the name."),
+    ("admin_too_far", "The sessions of the whole cluster cannot be ended here."),
 ];
 
 /// The English text of that name; empty if there is none.

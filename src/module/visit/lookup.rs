@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::ffi::http_config::kept_with_connection;
 use crate::module::session_cluster::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
+use crate::session::payload::Principal;
 use crate::session::sessions::{Resumed, Session, SessionError};
 use std::sync::Arc;
 
@@ -63,11 +64,29 @@ impl Visit<'_> {
         self.sessions().is_stale(session).unwrap_or(false)
     }
 
-    /// The user's sessions, as the list of logins has them, and whether there may be others.
+    /// The sessions of a person, as the list of logins has them, and whether there may be others.
     ///
     /// # Errors
     /// When nobody can tell.
-    pub(crate) fn list(self, list: &LedgerSecret, user: &str) -> Result<(Vec<Listed>, bool), SessionError> {
-        self.sessions().list(list, user, self.now())
+    pub(crate) fn list(
+        self,
+        list: &LedgerSecret,
+        principal: &Principal,
+    ) -> Result<(Vec<Listed>, bool), SessionError> {
+        self.sessions().list(list, principal, self.now())
+    }
+
+    /// As [`Visit::list`], of everybody who has that name. What the store is asked here takes nothing from the time
+    /// that what follows may wait for it.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub(crate) fn list_named(
+        self,
+        list: &LedgerSecret,
+        user: &str,
+    ) -> Result<(Vec<Listed>, bool), SessionError> {
+        let budget = self.host.budget();
+        self.host.sessions(&budget).list_named(list, user, self.now())
     }
 }

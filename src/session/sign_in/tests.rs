@@ -52,6 +52,12 @@ fn what_goes_on_depends_on_who_vouches_and_for_whom() {
     for (voucher, old, inheritance) in table {
         assert_eq!(voucher.inheritance(old, &alice()), inheritance, "{voucher:?} over {:?}", old.principal);
     }
+    // Nor is a namesake, whom another login knows.
+    let mut namesake = alice();
+    namesake.principal.as_mut().unwrap().means.auth_name = Some("elsewhere".into());
+    for voucher in [Voucher::Module, Voucher::Application] {
+        assert_eq!(voucher.inheritance(&namesake, &alice()), Inheritance::Nothing, "{voucher:?}");
+    }
     // A session that names nobody is no successor of somebody's.
     assert_eq!(Voucher::Module.inheritance(&alice(), &nobody), Inheritance::Nothing);
 }
