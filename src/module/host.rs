@@ -9,6 +9,7 @@ use crate::session::policy::Policy;
 use crate::session::realm::Realm;
 use crate::session::sessions::Sessions;
 use crate::store::l1::{LockError, Table, WriteLock};
+use crate::store::pace::Pace;
 use crate::store::throttle::Throttle;
 use crate::store::tiers::{Budget, Store};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<HostStore>,
     /// Who has to wait for their next login.
     pub(crate) throttle: Arc<Throttle<'static>>,
+    /// How long it takes to look at a password.
+    pub(crate) pace: Pace<'static>,
     /// What the list of each user's sessions is derived from, if one is kept.
     pub(crate) ledger: Option<LedgerSecret>,
     /// What a request may spend waiting for the store.
@@ -99,6 +102,11 @@ impl VirtualHost {
     /// Who has to wait for their next login.
     pub(crate) fn throttle(&self) -> &Throttle<'static> {
         &self.shared.throttle
+    }
+
+    /// How long it takes to look at a password.
+    pub(crate) fn pace(&self) -> Pace<'static> {
+        self.shared.pace
     }
 
     /// What the list of each user's sessions is derived from, if one is kept.

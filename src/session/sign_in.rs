@@ -3,7 +3,7 @@
 
 use super::id::SessionId;
 use super::ledger::LedgerSecret;
-use super::payload::Payload;
+use super::payload::{Means, Payload};
 use super::rights::Rights;
 use super::sessions::{Begun, Resumed, Session, SessionError, Sessions};
 use crate::clock::Timestamp;
@@ -110,7 +110,10 @@ impl Voucher {
             (Some(_), None) => false,
         };
         match self {
-            Voucher::Module if same => Inheritance::All,
+            // Somebody else may have planted a session that is nobody's, and what is in it.
+            Voucher::Module if same && (old.principal.is_some() || has_login_of(old, new)) => {
+                Inheritance::All
+            }
             Voucher::Application if same => Inheritance::Entries,
             _ => Inheritance::Nothing,
         }
@@ -129,6 +132,21 @@ impl Voucher {
             Voucher::Form | Voucher::Module | Voucher::Application => Reason::Replaced,
         }
     }
+}
+
+/// Whether what mod_session keeps in a session is the very login by which the other's user was vouched for: that of
+/// mod_auth_form, which keeps names under `<AuthName>-user`.
+fn has_login_of(old: &Payload, new: &Payload) -> bool {
+    let Some(principal) = &new.principal else { return false };
+    let Means { auth_type, auth_name: Some(auth_name) } = &principal.means else { return false };
+    if !auth_type.eq_ignore_ascii_case("form") {
+        return false;
+    }
+    let is_named = |name: &[u8]| {
+        [Some(&principal.user), principal.typed.as_ref()].iter().flatten().any(|user| user.as_bytes() == name)
+    };
+    let mut entries = old.entries.iter();
+    entries.any(|entry| entry.name.strip_suffix("-user") == Some(auth_name) && is_named(&entry.value))
 }
 
 /// The sessions that came with a request.

@@ -9,6 +9,7 @@ pub mod l1;
 pub mod l2;
 pub mod marks;
 pub mod moment;
+pub mod pace;
 pub mod record;
 pub mod throttle;
 pub mod tiers;

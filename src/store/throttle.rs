@@ -1,7 +1,8 @@
 //! Throttling of logins that fail, by counters in memory that all processes of the host share. Each counter is one
-//! word: the instant at which all failures so far are forgiven (the "theoretical arrival time" of the generic cell rate
-//! algorithm, ITU-T I.371). No lock, and no clean-up: a counter whose time has passed is as good as new. Everybody has
-//! two of them, and the lesser counts (a count-min sketch): that others share one does no harm.
+//! word: part of a digest of whom it counts for, and the instant at which all failures so far are forgiven (the
+//! "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371). No lock, and no clean-up: a counter
+//! whose time has passed is as good as new. A counter lives in a bucket of eight; where all eight are taken, the one
+//! that is forgiven first makes room. So nobody waits for what others have done, however many names they try.
 
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
@@ -30,13 +31,37 @@ impl Limit {
     }
 }
 
-/// The counters. The first four words hold a secret, so that nobody can choose whose counter they share.
+/// A counter: a tag (bits 44 to 63), and when all is forgiven, ms since 1970 (bits 0 to 43). Zero is one that nobody
+/// has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Counter(u64);
+
+impl Counter {
+    const FORGIVEN: u64 = (1 << 44) - 1;
+    const NOBODYS: Counter = Counter(0);
+
+    fn new(tag: u64, forgiven: u64) -> Self {
+        Counter(tag | forgiven.min(Self::FORGIVEN))
+    }
+
+    fn forgiven(self) -> u64 {
+        self.0 & Self::FORGIVEN
+    }
+
+    fn is_of(self, tag: u64) -> bool {
+        self.0 & !Self::FORGIVEN == tag
+    }
+}
+
+/// The counters. The first words hold a secret, so that nobody can choose whose bucket they share.
 pub struct Throttle<'m>(&'m [AtomicU64]);
 
 impl<'m> Throttle<'m> {
     /// Words that the counters take: 256 KiB.
     pub const WORDS: usize = 32 << 10;
     const SECRET: usize = 4;
+    /// Words of a bucket, which share a cache line.
+    const BUCKET: usize = 8;
 
     /// Counters in `words`, which are all zero when they are used for the first time; `secret` is then used.
     #[must_use]
@@ -55,45 +80,59 @@ impl<'m> Throttle<'m> {
     /// How long `who` has to wait before the next login is looked at; it was not counted.
     pub fn take(&self, who: &[u8], limit: Limit, now: Timestamp) -> Result<(), Duration> {
         let allowed = limit.step().saturating_mul(u64::from(limit.failures.max(1)));
-        let add = |counter: &AtomicU64| {
-            let later = |forgiven: u64| forgiven.max(now.as_millis()).saturating_add(limit.step());
-            let before = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |f| Some(later(f)));
-            let due = later(before.unwrap_or_default()).saturating_sub(allowed);
-            Timestamp::from_millis(due).since(now)
-        };
-        // Somebody else may share one of the two, and hardly ever both: the lesser counts.
-        let wait = self.counters(who).map(add).min().unwrap_or_default();
-        if wait.is_zero() {
-            return Ok(());
-        }
-        self.give_back(who, limit);
-        Err(wait)
+        let mut wait = Duration::ZERO;
+        self.change(who, |tag, forgiven| {
+            let later = forgiven.max(now.as_millis()).saturating_add(limit.step());
+            wait = Timestamp::from_millis(later.saturating_sub(allowed)).since(now);
+            wait.is_zero().then(|| Counter::new(tag, later))
+        });
+        if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 
     /// Takes back what [`Throttle::take`] counted: the login did not fail.
     pub fn give_back(&self, who: &[u8], limit: Limit) {
-        for counter in self.counters(who) {
-            let back = |forgiven: u64| Some(forgiven.saturating_sub(limit.step()));
-            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
-        }
+        self.change(who, |tag, forgiven| {
+            (forgiven > 0).then(|| Counter::new(tag, forgiven.saturating_sub(limit.step())))
+        });
     }
 
     /// Forgets the failures of `who`, who has logged in.
     pub fn forgive(&self, who: &[u8]) {
-        self.counters(who).for_each(|counter| counter.store(0, Ordering::Relaxed));
+        self.change(who, |_, forgiven| (forgiven > 0).then_some(Counter::NOBODYS));
     }
 
-    /// The two counters of `who`, each in a half of its own.
-    fn counters(&self, who: &[u8]) -> impl Iterator<Item = &AtomicU64> {
-        let (secret, counters) = self.0.split_at_checked(Self::SECRET).unwrap_or_default();
+    /// Puts what `next` makes of the counter of `who` in its place: of its tag and of when all is forgiven, which is 0
+    /// where there is none. `None` leaves it as it is.
+    fn change(&self, who: &[u8], mut next: impl FnMut(u64, u64) -> Option<Counter>) {
+        let Some((tag, bucket)) = self.bucket(who) else { return };
+        loop {
+            let all = || bucket.iter().map(|word| (word, Counter(word.load(Ordering::Relaxed))));
+            let its = all().find(|(_, counter)| counter.is_of(tag));
+            let place = its.or_else(|| all().min_by_key(|(_, counter)| counter.forgiven()));
+            let Some((word, counter)) = place else { return };
+            let forgiven = if its.is_some() { counter.forgiven() } else { 0 };
+            let Some(new) = next(tag, forgiven) else { return };
+            // Whoever was first has changed what this one has seen.
+            if word.compare_exchange(counter.0, new.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The tag and the bucket of `who`.
+    fn bucket(&self, who: &[u8]) -> Option<(u64, &[AtomicU64])> {
         let mut key = [0; 32];
-        for (bytes, word) in key.chunks_exact_mut(8).zip(secret) {
+        for (bytes, word) in key.chunks_exact_mut(8).zip(self.0.iter().take(Self::SECRET)) {
             bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
         }
         let [a, b, c, d, e, f, g, h, ..] = *blake3::keyed_hash(&key, who).as_bytes();
-        let places = [[a, b, c, d], [e, f, g, h]].map(|bytes| u32::from_le_bytes(bytes) as usize);
-        let halves = counters.chunks_exact((counters.len() / 2).max(1));
-        halves.zip(places).filter_map(|(half, place)| half.get(place % half.len()))
+        let digest = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        // The first bucket has the secret in it.
+        let buckets = (self.0.len() / Self::BUCKET).checked_sub(1).filter(|&buckets| buckets > 0)?;
+        let chosen = (digest & Counter::FORGIVEN) as usize % buckets + 1;
+        let bucket = self.0.get(chosen * Self::BUCKET..(chosen + 1) * Self::BUCKET)?;
+        // No tag is zero.
+        Some((digest & !Counter::FORGIVEN | 1 << 44, bucket))
     }
 }
 
@@ -129,17 +168,33 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_a_counter_with_somebody_else_does_not_wait_for_them() {
+    fn nobody_waits_for_what_others_did_however_many_they_are() {
         let words = words();
         let throttle = Throttle::new(&words, [1, 2, 3, 4]);
-        // One counter in sixteen is full: with a single counter each, one name in sixteen would have to wait.
-        for n in 0..1000 {
+        for _ in 0..LIMIT.failures {
+            assert_eq!(throttle.take(b"alice", LIMIT, START), Ok(()));
+        }
+        // Three times as many names as there are counters, each tried until it has to wait.
+        for n in 0..100_000 {
             let guesser = format!("guesser {n}");
-            let _ = [(); 3].map(|()| throttle.take(guesser.as_bytes(), LIMIT, START));
+            let _ = [(); 4].map(|()| throttle.take(guesser.as_bytes(), LIMIT, START));
         }
         let user = |n: usize| format!("user {n}");
         let waits = (0..1000).filter(|&n| throttle.take(user(n).as_bytes(), LIMIT, START).is_err()).count();
-        assert!(waits <= 15, "{waits}");
+        assert_eq!(waits, 0);
+    }
+
+    #[test]
+    fn who_has_failed_often_is_not_forgotten_for_those_who_failed_once() {
+        let words = words();
+        let throttle = Throttle::new(&words, [1, 2, 3, 4]);
+        for _ in 0..LIMIT.failures {
+            assert_eq!(throttle.take(b"alice", LIMIT, START), Ok(()));
+        }
+        for n in 0..100_000 {
+            let _ = throttle.take(format!("guesser {n}").as_bytes(), LIMIT, START);
+        }
+        assert!(throttle.take(b"alice", LIMIT, START).is_err());
     }
 
     #[test]

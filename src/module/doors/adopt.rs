@@ -52,11 +52,11 @@ pub(crate) fn adopt(r: Request<'_>) -> Outcome {
         // This page, too, has the name that the session will give to all others.
         r.claim_user(Some(name));
     }
-    let user = name;
     let means = Means { auth_type: auth_type.into(), auth_name: r.auth_name().map(Cow::into_owned) };
-    let typed = r.basic_user().and_then(|name| String::from_utf8(name).ok());
-    let typed = typed.filter(|name| !name.is_empty() && name != user);
-    keep(visit, Principal { user: user.into(), means, typed }).unwrap_or_else(|error| {
+    let typed = r.basic_user().and_then(|typed| String::from_utf8(typed).ok());
+    let typed = typed.unwrap_or_else(|| user.to_owned());
+    let typed = Some(typed).filter(|typed| !typed.is_empty() && typed != name);
+    keep(visit, Principal { user: name.into(), means, typed }).unwrap_or_else(|error| {
         log::failure(r, &error);
         Outcome::Declined
     })

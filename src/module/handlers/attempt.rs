@@ -5,6 +5,7 @@ use crate::ffi::mod_auth::AuthnProvider;
 use crate::module::conf;
 use crate::module::visit::Visit;
 use crate::store::throttle::{Limit, Throttle};
+use icu_normalizer::DecomposingNormalizer;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl<'a> Attempt<'a> {
         let mut attempt = Attempt { throttle: visit.host().throttle(), counters: Vec::new() };
         let Some(limit) = limit else { return Ok(attempt) };
         let (user, address) = (folded(user), network(r.client_address()));
-        let login = login(visit, limit);
+        let login = format!("{}\0{limit:?}", login(visit));
         let many = limit.times(Self::MANY);
         for (who, limit) in [
             (format!("{login}\0{user}\0{address}"), limit),
@@ -62,16 +63,21 @@ impl<'a> Attempt<'a> {
 
 /// What tells a login from others: what is configured for it, and nothing that a client writes. Its path is: a location
 /// answers for every longer path as well.
-fn login(visit: Visit<'_>, limit: Limit) -> String {
+pub(super) fn login(visit: Visit<'_>) -> String {
     let r = visit.request();
     let providers = conf::dir(r).authn.get().map_or(&[][..], |providers| providers);
     let providers: Vec<&str> = providers.iter().map(AuthnProvider::name).collect();
-    format!("{:?}", (visit.host().name(), r.auth_type(), r.auth_name(), providers, limit))
+    format!("{:?}", (visit.host().name(), r.auth_type(), r.auth_name(), providers))
 }
 
-/// A name as directories compare names: without regard to case and to how much white space there is.
+/// A name without all by which directories do not tell names apart: case, white space, widths and other forms of the
+/// same letters, accents, punctuation. Some directories do, and there two people share a counter.
 fn folded(user: &str) -> String {
-    user.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    let letters: String =
+        DecomposingNormalizer::new_nfkd().normalize(user).chars().filter(|c| c.is_alphanumeric()).collect();
+    // A small letter may have none of its own that is large, and the other way round.
+    let letters = letters.to_uppercase().to_lowercase();
+    if letters.is_empty() { user.to_owned() } else { letters }
 }
 
 /// What counts as one address: with IPv6, the network that a customer gets.
@@ -92,10 +98,21 @@ mod tests {
 
     #[test]
     fn names_that_a_directory_takes_for_one_are_one() {
-        for same in ["alice smith", " Alice  Smith ", "ALICE\u{a0}SMITH"] {
-            assert_eq!(folded(same), "alice smith");
+        for same in [
+            "alice smith",
+            " Alice  Smith ",
+            "ALICE\u{a0}SMITH",
+            "\u{ff21}lice Smith",
+            "a\u{200b}lice\u{ad}smith",
+            "álice\u{301} smith",
+            "alice.ſmith",
+        ] {
+            assert_eq!(folded(same), "alicesmith", "{same}");
         }
-        assert_ne!(folded("alicesmith"), "alice smith");
+        assert_eq!(folded("STRASSE"), folded("straße"));
+        assert_eq!(folded("ΣΊΣΥΦΟΣ"), folded("σίσυφος"));
+        assert_ne!(folded("alice"), folded("alive"));
+        assert_ne!(folded("+"), folded("-"));
     }
 
     #[test]

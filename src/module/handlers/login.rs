@@ -2,7 +2,8 @@
 //! and leads back to the page that was wanted. The password is looked at once and kept nowhere.
 
 use super::address::{return_address, target};
-use super::attempt::Attempt;
+use super::attempt::{self, Attempt};
+use crate::clock::{Instant, sleep};
 use crate::ffi::http_protocol::{Form, send};
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_auth::{AuthnProvider, Verdict};
@@ -21,6 +22,7 @@ use crate::session::form;
 use crate::session::payload::{Payload, Principal};
 use crate::session::rights::Evaluated;
 use crate::session::sign_in::Voucher;
+use crate::store::pace::Found;
 use serde_json::json;
 use std::ffi::{CStr, CString};
 use zeroize::Zeroizing;
@@ -160,8 +162,13 @@ fn verify(visit: Visit<'_>, credentials: &Credentials<'_>) -> Verified {
             return Verified::No(Refused::Throttled);
         }
     };
-    match check(r, credentials) {
+    let begun = Instant::now();
+    let verdict = check(r, credentials);
+    let note =
+        |found: Found| visit.host().pace().note(attempt::login(visit).as_bytes(), found, begun.elapsed());
+    match verdict {
         Verdict::Granted => {
+            let _ = note(Found::Name);
             attempt.succeeded();
             Verified::Yes
         }
@@ -171,6 +178,8 @@ fn verify(visit: Visit<'_>, credentials: &Credentials<'_>) -> Verified {
         }
         Verdict::Denied | Verdict::UnknownUser => {
             log::WRONG_PASSWORD.say(r, || format!("login of '{user}' was refused"));
+            // Whoever measures how long it takes learns nothing of the name.
+            sleep(note(if verdict == Verdict::Denied { Found::Name } else { Found::Nobody }));
             Verified::No(Refused::Password)
         }
     }

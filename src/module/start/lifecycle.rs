@@ -51,9 +51,10 @@ impl hooks::Lifecycle for Lifecycle {
         let cluster = cluster::open(main, &conf::server(main).cluster, &hosts)?;
         let store = Arc::new(table::behind(table, before, cluster));
         let throttle = Arc::new(table::open_throttle(main)?);
+        let pace = table::open_pace(main)?;
         let ledger = secret::ledger(conf::server(main))?;
         let patience = conf::server(main).cluster.timeout();
-        let shared = Shared { store, throttle, ledger, patience };
+        let shared = Shared { store, throttle, pace, ledger, patience };
         for (server, config) in hosts {
             config
                 .host

@@ -11,6 +11,7 @@ use crate::module::host::{HostLock, HostStore, HostTable};
 use crate::module::log;
 use crate::store::cluster::Cluster;
 use crate::store::l1::{Geometry, Table};
+use crate::store::pace::Pace;
 use crate::store::throttle::Throttle;
 use crate::store::tiers::Store;
 
@@ -29,6 +30,15 @@ pub(crate) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, Str
         *word = chance::u64().map_err(|e| format!("SC0117: {e}"))?;
     }
     Ok(Throttle::new(words, secret))
+}
+
+/// How long logins take, kept over restarts.
+///
+/// # Errors
+/// When the system has no memory for it.
+pub(crate) fn open_pace(server: Server<'_>) -> Result<Pace<'static>, String> {
+    let words = shared_memory::words(server, c"mod_session_cluster.pace", Pace::WORDS);
+    Ok(Pace::new(words.map_err(|e| format!("SC0117: {e}"))?))
 }
 
 /// Whether a table was in use by the configuration before this one.

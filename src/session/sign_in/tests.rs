@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::fixture::{START, after, alice, found, of, with_sessions};
-use crate::session::payload::Entry;
+use crate::session::payload::{Entry, Means};
 use crate::store::l1::ProcessLock;
 
 type Host<'a, 'm> = Sessions<'a, 'm, ProcessLock>;
@@ -43,7 +43,7 @@ fn what_goes_on_depends_on_who_vouches_and_for_whom() {
         (Voucher::Form, &alice(), Inheritance::Nothing),
         (Voucher::Form, &nobody, Inheritance::Nothing),
         (Voucher::Module, &alice(), Inheritance::All),
-        (Voucher::Module, &nobody, Inheritance::All),
+        (Voucher::Module, &nobody, Inheritance::Nothing),
         (Voucher::Module, &of("bob"), Inheritance::Nothing),
         (Voucher::Application, &alice(), Inheritance::Entries),
         (Voucher::Application, &of("bob"), Inheritance::Nothing),
@@ -52,6 +52,18 @@ fn what_goes_on_depends_on_who_vouches_and_for_whom() {
     for (voucher, old, inheritance) in table {
         assert_eq!(voucher.inheritance(old, &alice()), inheritance, "{voucher:?} over {:?}", old.principal);
     }
+    // What mod_auth_form keeps vouches for its user, and for nobody else.
+    let form = |user: &str| {
+        let entry = Entry { name: "Intranet-user".into(), value: user.into() };
+        Payload { entries: vec![entry], ..Payload::default() }
+    };
+    let mut new = alice();
+    new.principal.as_mut().unwrap().means =
+        Means { auth_type: "form".into(), auth_name: Some("Intranet".into()) };
+    assert_eq!(Voucher::Module.inheritance(&form("alice"), &new), Inheritance::All);
+    assert_eq!(Voucher::Module.inheritance(&form("mallory"), &new), Inheritance::Nothing);
+    new.principal.as_mut().unwrap().means.auth_type = "Basic".into();
+    assert_eq!(Voucher::Module.inheritance(&form("alice"), &new), Inheritance::Nothing, "of another login");
     // Nor is a namesake, whom another login knows.
     let mut namesake = alice();
     namesake.principal.as_mut().unwrap().means.auth_name = Some("elsewhere".into());
