@@ -54,6 +54,7 @@ mod httpd {
         "ap_hook_handler",
         "ap_hook_insert_error_filter",
         "ap_hook_insert_filter",
+        "ap_hook_log_transaction",
         "ap_hook_post_config",
         "ap_hook_post_read_request",
         "ap_hook_pre_config",

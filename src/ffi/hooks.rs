@@ -152,6 +152,14 @@ impl<'p, M: Module> Hooks<'p, M> {
         unsafe { sys::ap_hook_handler(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
     }
 
+    /// When a request is over, also one that was refused while it was read; `before`: the modules of these source files
+    /// later.
+    pub fn log_transaction<H: RequestHook>(&self, order: Order, before: &[&CStr]) {
+        let before = self.names(before);
+        // SAFETY: as in `lifecycle`.
+        unsafe { sys::ap_hook_log_transaction(Some(request::<M, H>), ptr::null(), before, order.raw()) };
+    }
+
     /// Adds a meaning of `Require`.
     pub fn authz<R: AuthzRule>(&self) {
         let (group, version) = (sys::AUTHZ_PROVIDER_GROUP.as_ptr(), sys::AUTHZ_PROVIDER_VERSION.as_ptr());

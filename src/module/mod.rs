@@ -54,11 +54,16 @@ const WATCHERS: &[&CStr] = &[
     c"mod_lua.c",
 ];
 
+/// Modules that write down a request when it is over.
+const LOGGERS: &[&CStr] =
+    &[c"mod_log_config.c", c"mod_log_forensic.c", c"mod_logio.c", c"mod_security2.c", c"mod_lua.c"];
+
 impl Hooked for SessionCluster {
     fn register(hooks: &Hooks<'_, Self>) {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.
         hooks.post_read_request::<arrival::Arrival>(Order::ReallyFirst, WATCHERS);
+        hooks.log_transaction::<arrival::Unread>(Order::ReallyFirst, LOGGERS);
         // Before the modules that ask for passwords: a session answers first.
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);

@@ -11,6 +11,7 @@ mod route;
 pub use error::CookieError;
 pub use route::Route;
 
+use super::id::SessionId;
 use pairs::{is_ows, is_separator, pairs};
 use std::array;
 use std::fmt::Write;
@@ -165,6 +166,22 @@ impl CookieSpec {
     /// unless other cookies come along with ours.
     #[must_use]
     pub fn take<'h>(&self, https: bool, header: &'h [u8]) -> (Candidates<'h>, Stripped) {
+        self.split(https, header, |_| true)
+    }
+
+    /// As [`CookieSpec::strip`], where the name may be another application's as well: only cookies that hold the id of a
+    /// session go.
+    #[must_use]
+    pub fn strip_ids(&self, header: &[u8]) -> Stripped {
+        self.split(false, header, |value| SessionId::from_cookie_value(value).is_some()).1
+    }
+
+    fn split<'h>(
+        &self,
+        https: bool,
+        header: &'h [u8],
+        is_ours: impl Fn(&[u8]) -> bool,
+    ) -> (Candidates<'h>, Stripped) {
         let name = self.name(https).as_bytes();
         let prefixed = self.is_secure(https);
         let mut values: [&[u8]; MAX_CANDIDATES] = [&[]; MAX_CANDIDATES];
@@ -175,7 +192,7 @@ impl CookieSpec {
             let begin = next;
             next += pair.separator.len() + pair.text.len();
             match pair.name_and_value() {
-                Some((found, value)) if self.owns(found) => {
+                Some((found, value)) if self.owns(found) && is_ours(value) => {
                     if !owned {
                         owned = true;
                         // What stands before it, as it stands.

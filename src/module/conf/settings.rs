@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub in_use: bool,
     /// What the settings come to; made once the whole configuration is known.
     pub host: OnceCell<VirtualHost>,
+    /// The cookies of other virtual hosts; known when all are.
+    pub others: OnceCell<Vec<CookieSpec>>,
 }
 
 /// Size and place of the table.
@@ -151,6 +153,7 @@ impl Config for ServerConfig {
             heeds_backend: outer.heeds_backend || inner.heeds_backend,
             in_use: outer.in_use || inner.in_use,
             host: OnceCell::new(),
+            others: OnceCell::new(),
         }
     }
 }

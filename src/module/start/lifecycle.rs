@@ -14,6 +14,7 @@ use crate::module::conf::settings::ServerConfig;
 use crate::module::doors::provider::Provider;
 use crate::module::host::{Shared, VirtualHost};
 use crate::module::log;
+use crate::session::cookie::CookieSpec;
 use crate::session::policy::Policy;
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ impl hooks::Lifecycle for Lifecycle {
                 })
                 .map_err(|e| e.to_string())?;
         }
+        tell_cookies(main);
         Ok(())
     }
 
@@ -103,6 +105,22 @@ fn check_names(main: Server<'_>) -> Result<(), String> {
         "SC0124: the {what} '{name}' is asked for and nothing gives it: add '{directive} {name} ...' to the login, or \
          correct the name"
     ))
+}
+
+/// Tells each virtual host the cookies of the others, also one where nothing of ours is configured.
+fn tell_cookies(main: Server<'_>) {
+    let mut all: Vec<&CookieSpec> = Vec::new();
+    for cookie in main.all().filter_map(|server| conf::server(server).host.get()).map(VirtualHost::cookie) {
+        if !all.iter().any(|known| known.name(false) == cookie.name(false)) {
+            all.push(cookie);
+        }
+    }
+    for config in main.all().map(conf::server) {
+        let own = config.host.get().map(|host| host.cookie().name(false));
+        let others = all.iter().filter(|cookie| Some(cookie.name(false)) != own);
+        // Made anew with each configuration, so that nothing stands there yet.
+        let _ = config.others.set(others.map(|&cookie| cookie.clone()).collect());
+    }
 }
 
 /// Mistakes that only show when several directives are seen together.
