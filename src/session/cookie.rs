@@ -1,5 +1,5 @@
 //! The session cookie: its name and attributes, finding it in a request, hiding it from backends, setting and
-//! clearing it. Knows the header's syntax only; what a value means is the session id's business.
+//! clearing it. Knows the header's syntax only; what a value means is for [`SessionId`] to say.
 //!
 //! Over TLS the name carries the prefix `__Host-` (or `__Secure-` with a path or a domain), which browsers let
 //! only this host set. The page path is [`CookieSpec::take`].
@@ -169,8 +169,8 @@ impl CookieSpec {
         self.split(https, header, |_| true)
     }
 
-    /// As [`CookieSpec::strip`], where the name may be another application's as well: only cookies that hold the id of a
-    /// session go.
+    /// As [`CookieSpec::strip`], where the name may be another application's as well: only cookies that hold the id of
+    /// a session go.
     #[must_use]
     pub fn strip_ids(&self, header: &[u8]) -> Stripped {
         self.split(false, header, |value| SessionId::from_cookie_value(value).is_some()).1
