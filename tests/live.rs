@@ -19,6 +19,7 @@ mod live {
         mod counters;
         mod htaccess;
         mod order;
+        mod orders;
         mod people;
         mod start;
     }

@@ -6,7 +6,7 @@ use super::apr_pools::Pool;
 use super::http_config::{self, Module};
 use super::httpd::{Outcome, Request, Server, Status};
 use super::mod_auth::{AuthzRule, Provider};
-use super::util_filter::{self, AnswerGate};
+use super::util_filter::{self, AnswerGate, AnswerHook};
 use super::{guard, http_log, sys};
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
@@ -140,10 +140,11 @@ impl<'p, M: Module> Hooks<'p, M> {
         };
     }
 
-    /// When a request may go on, before its handler runs.
-    pub fn fixups<H: RequestHook>(&self, order: Order) {
+    /// When a request may go on, before its handler runs; `before`: the modules of these source files later.
+    pub fn fixups<H: RequestHook>(&self, order: Order, before: &[&CStr]) {
+        let before = self.names(before);
         // SAFETY: as in `lifecycle`.
-        unsafe { sys::ap_hook_fixups(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
+        unsafe { sys::ap_hook_fixups(Some(request::<M, H>), ptr::null(), before, order.raw()) };
     }
 
     /// When a request is answered.
@@ -185,14 +186,18 @@ impl<'p, M: Module> Hooks<'p, M> {
         unsafe { sys::ap_hook_expr_lookup(Some(ap_expr::lookup::<F>), no, no, order) };
     }
 
-    /// Has answers looked at before their headers are sent.
+    /// Makes a gate known, so that it can be put in the way of answers.
     pub fn gate<G: AnswerGate>(&self) {
         util_filter::register::<M, G>();
+    }
+
+    /// When an answer begins.
+    pub fn answers<A: AnswerHook>(&self) {
         let (no, order) = (ptr::null(), Order::Middle.raw());
         // SAFETY: as in `lifecycle`.
-        unsafe { sys::ap_hook_insert_filter(Some(util_filter::insert::<G>), no, no, order) };
+        unsafe { sys::ap_hook_insert_filter(Some(util_filter::begins::<A>), no, no, order) };
         // SAFETY: as above.
-        unsafe { sys::ap_hook_insert_error_filter(Some(util_filter::insert::<G>), no, no, order) };
+        unsafe { sys::ap_hook_insert_error_filter(Some(util_filter::fails::<A>), no, no, order) };
     }
 
     /// Adds a section to mod_status's page, if mod_status is loaded.

@@ -33,6 +33,26 @@ impl Drop for Lookup<'_> {
     }
 }
 
+/// Takes back what [`answer_with`] said for `status`.
+pub fn answer_plainly(r: Request<'_>, status: Status) {
+    // SAFETY: the request is live.
+    let vector = unsafe { (*r.as_raw()).request_config };
+    // SAFETY: httpd's core keeps one of these with each request.
+    let core = unsafe { sys::ap_get_core_module_config(vector) }.cast::<sys::core_request_config>();
+    // SAFETY: as above.
+    let answers = unsafe { (*core).response_code_strings };
+    if answers.is_null() {
+        return;
+    }
+    // SAFETY: a number goes in, and a place in that list comes out.
+    let place = unsafe { sys::ap_index_of_response(c_int::from(status.0)) };
+    let place = usize::try_from(place).unwrap_or_default();
+    // SAFETY: the list has room for each status.
+    let answer = unsafe { answers.add(place) };
+    // SAFETY: as above; null is what stands there before anything is said.
+    unsafe { *answer = ptr::null_mut() };
+}
+
 /// If `r` comes to be answered with `status`, has the page at the local address `path` say so.
 pub fn answer_with(r: Request<'_>, status: Status, path: &str) {
     let path = r.pool().c_string(path);

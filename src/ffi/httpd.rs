@@ -164,6 +164,31 @@ impl<'r> Request<'r> {
         (!parent.is_null()).then(|| unsafe { Request::from_raw(parent) })
     }
 
+    /// The request from which httpd itself came to this one without asking the client, if this one is the client's
+    /// answer and no part of a page.
+    #[must_use]
+    pub fn redirected_from(self) -> Option<Request<'r>> {
+        let from = if self.is_subrequest() { std::ptr::null_mut() } else { self.record().prev };
+        // SAFETY: a request outlives those that it is redirected to.
+        (!from.is_null()).then(|| unsafe { Request::from_raw(from) })
+    }
+
+    /// Tells it from other requests that live at the same time.
+    #[must_use]
+    pub fn place(self) -> usize {
+        self.raw.addr()
+    }
+
+    /// Gives a request that has failed already another status to fail with. httpd answers with that of the first in a
+    /// row of requests that failed.
+    pub fn fail_with(self, status: Status) {
+        let failed = self.record().status != sys::HTTP_OK as c_int;
+        if failed {
+            // SAFETY: the request is live.
+            unsafe { (*self.raw).status = c_int::from(status.0) };
+        }
+    }
+
     /// Whether it only asks what another request would be answered, as mod_autoindex and mod_dir do.
     #[must_use]
     pub fn is_subrequest(self) -> bool {

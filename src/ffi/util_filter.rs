@@ -1,4 +1,5 @@
-//! A gate in the way of an answer: it sees the headers before they are sent, and may have another answer sent instead.
+//! Gates in the way of an answer: they see the headers before they are sent, and may have another answer sent instead.
+//! And the moments at which gates are put there.
 
 use super::http_config::Module;
 use super::httpd::{Outcome, Request, Status};
@@ -10,30 +11,47 @@ use std::ptr;
 pub trait AnswerGate {
     /// The filter's name.
     const NAME: &CStr;
-
-    /// Whether it wants to see the answer to `r`.
-    fn watches(r: Request<'_>) -> bool;
+    /// Whether it stands behind all others that change headers, such as those of mod_headers, and behind caches.
+    const LAST: bool = false;
 
     /// Looks at the answer, whose headers are complete and not yet sent. An [`Outcome::Answer`] is sent in its place.
     fn pass(r: Request<'_>) -> Outcome;
 }
 
+/// The moments at which an answer begins. Each is the last at which a gate can be put in its way.
+pub trait AnswerHook {
+    /// The handler of `r`, or a cache in its place, is about to answer.
+    fn begins(r: Request<'_>);
+
+    /// httpd is about to send a page of its own about an error, an external redirect, or a 304.
+    fn fails(r: Request<'_>);
+}
+
+/// Has `G` look at the answer to `r`.
+pub fn watch<G: AnswerGate>(r: Request<'_>) {
+    // SAFETY: the request is live.
+    let connection = unsafe { (*r.as_raw()).connection };
+    // SAFETY: as is its connection; the filter was registered under this name.
+    unsafe { sys::ap_add_output_filter(G::NAME.as_ptr(), ptr::null_mut(), r.as_raw(), connection) };
+}
+
 pub(super) fn register<M: Module, G: AnswerGate>() {
-    // Behind what makes content, before what makes bytes of it.
-    let kind = sys::AP_FTYPE_CONTENT_SET;
+    // Behind what makes content, before what makes bytes of it. A cache is one step behind the first of these.
+    let kind = sys::AP_FTYPE_CONTENT_SET + if G::LAST { 2 } else { 0 };
     // SAFETY: a constant name and a thunk of the filter's type.
     unsafe { sys::ap_register_output_filter(G::NAME.as_ptr(), Some(filter::<M, G>), None, kind) };
 }
 
-pub(super) unsafe extern "C" fn insert<G: AnswerGate>(r: *mut sys::request_rec) {
+pub(super) unsafe extern "C" fn begins<A: AnswerHook>(r: *mut sys::request_rec) {
     // SAFETY: httpd passes a live request of this thread.
     let r = unsafe { Request::from_raw(r) };
-    if guard::quietly(false, || G::watches(r)) {
-        // SAFETY: the request is live.
-        let connection = unsafe { (*r.as_raw()).connection };
-        // SAFETY: as is its connection; the filter was registered under this name.
-        unsafe { sys::ap_add_output_filter(G::NAME.as_ptr(), ptr::null_mut(), r.as_raw(), connection) };
-    }
+    guard::quietly((), || A::begins(r));
+}
+
+pub(super) unsafe extern "C" fn fails<A: AnswerHook>(r: *mut sys::request_rec) {
+    // SAFETY: httpd passes a live request of this thread.
+    let r = unsafe { Request::from_raw(r) };
+    guard::quietly((), || A::fails(r));
 }
 
 unsafe extern "C" fn filter<M: Module, G: AnswerGate>(

@@ -1,6 +1,8 @@
 //! What happens to each request before any other module sees it: our cookies are taken out, and so is what a client
-//! sends by the name of a header that only this server sets.
+//! sends by the name of a header that only this server sets. httpd's own redirects come by here as well: what an
+//! application ordered before one is carried out or taken out.
 
+use super::doors::orders;
 use super::headers;
 use super::visit::Visit;
 use crate::ffi::hooks::RequestHook;
@@ -19,7 +21,10 @@ impl RequestHook for Arrival {
             Visit::bringing(r, cookies);
             take_out_others(r, config);
         }
-        Outcome::Declined
+        match r.redirected_from() {
+            Some(from) if config.heeds_backend => orders::redirected(r, from),
+            _ => Outcome::Declined,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::ffi::hooks::{Hooked, Hooks, Order};
 use crate::ffi::http_config::Module;
 use crate::ffi::sys;
 use conf::settings::{DirConfig, ServerConfig};
-use doors::{adopt, authz, door, expr, fixups, orders, sticky};
+use doors::{adopt, answers, authz, door, expr, fixups, orders, sticky};
 use handlers::Handlers;
 use operations::mod_status;
 use start::lifecycle;
@@ -68,7 +68,8 @@ impl Hooked for SessionCluster {
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);
         hooks.check_authz::<adopt::Adoption>(Order::First);
-        hooks.fixups::<fixups::Fixups>(Order::First);
+        // Before rules that may refuse a page that was allowed, or ask what is exported.
+        hooks.fixups::<fixups::Fixups>(Order::First, &[c"mod_rewrite.c"]);
         hooks.handler::<Handlers>(Order::Middle);
         hooks.authz::<authz::AnySession>();
         hooks.authz::<authz::Granted>();
@@ -76,7 +77,9 @@ impl Hooked for SessionCluster {
         hooks.authz::<authz::Recent>();
         hooks.expr::<expr::SessionFunction>();
         hooks.gate::<orders::Orders>();
+        hooks.gate::<orders::Unheeded>();
         hooks.gate::<sticky::Sticky>();
+        hooks.answers::<answers::Answers>();
         hooks.status::<mod_status::Section>();
     }
 }

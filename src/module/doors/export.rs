@@ -5,12 +5,47 @@
 use crate::ffi::httpd::Request;
 use crate::module::conf;
 use crate::module::conf::exports::{Export, Target};
+use crate::module::headers;
 use crate::module::log;
 use crate::module::visit::{Here, Visit, here};
 use crate::session::facts::each_value;
 use crate::session::rights::SEPARATOR;
 use crate::session::sessions::SessionError;
 use std::sync::Arc;
+
+/// As [`export`], for a request whose handler is about to begin: once more, if the request stands somewhere else by
+/// now. `DirectoryIndex` and content negotiation look a page up as a request of its own and take over from there its
+/// place and its environment, but not the headers that a backend is to get. What a page includes is such a request
+/// itself, and nobody can tell.
+pub(crate) fn follow(visit: Visit<'_>) {
+    let r = visit.request();
+    let here = list(r);
+    if !r.is_subrequest() {
+        match visit.notes().told() {
+            Some((told, there)) if told == r.place() && there != here => {}
+            // Or a cache answers, whose place is nowhere.
+            _ => return,
+        }
+        headers::scrub(r, &conf::server(r.server()).exported);
+    }
+    if let Err(error) = export(r) {
+        // The page that was looked up would have been answered with 503 for it.
+        log::failure(r, &error);
+    }
+}
+
+/// Notes that `r` was told what is exported where it goes.
+pub(crate) fn note(visit: Visit<'_>) {
+    let r = visit.request();
+    if !r.is_subrequest() {
+        visit.notes().tell(r.place(), list(r));
+    }
+}
+
+/// Where the list of what is exported lies; 0 if nothing is.
+fn list(r: Request<'_>) -> usize {
+    conf::dir(r).exports.get().map_or(0, |exports| Arc::as_ptr(exports).addr())
+}
 
 /// Exports what is to be exported where `r` goes.
 ///

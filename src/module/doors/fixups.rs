@@ -3,6 +3,7 @@
 
 use super::adopt::adopt;
 use super::export;
+use super::refusal;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::module::answer;
@@ -21,9 +22,10 @@ impl RequestHook for Fixups {
         if let Err(error) = export::export(r) {
             return answer::failed(r, &error);
         }
-        let Some(session) = Visit::begun(r).and_then(Visit::known_session) else {
-            return Outcome::Declined;
-        };
+        let Some(visit) = Visit::begun(r) else { return Outcome::Declined };
+        export::note(visit);
+        refusal::allowed(visit);
+        let Some(session) = visit.known_session() else { return Outcome::Declined };
         label(r, &session);
         Outcome::Declined
     }

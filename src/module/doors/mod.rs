@@ -1,6 +1,7 @@
 //! Who may in, and what they may: the steps of a request before it is answered, and the gates that its answer passes.
 
 pub(crate) mod adopt;
+pub(crate) mod answers;
 pub(crate) mod authz;
 pub(crate) mod door;
 pub(crate) mod export;

@@ -2,7 +2,7 @@
 //! form finds the login in place of the answer and sends the form after it, a program is told so in JSON.
 
 use crate::ffi::http_protocol::Form;
-use crate::ffi::http_request::answer_with;
+use crate::ffi::http_request::{answer_plainly, answer_with};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::conf;
 use crate::module::log;
@@ -16,6 +16,9 @@ use crate::session::redirect::encode_query;
 const KEPT_FIELDS: usize = 100;
 /// See [`KEPT_FIELDS`].
 pub(crate) const KEPT_BYTES: usize = 16 << 10;
+
+/// What the login page may stand for.
+const REFUSALS: [Status; 2] = [Status::UNAUTHORIZED, Status::FORBIDDEN];
 
 /// Refuses `r` for want of a login.
 pub(crate) fn refuse(r: Request<'_>) -> Outcome {
@@ -53,9 +56,19 @@ pub(crate) fn show_login(r: Request<'_>) {
     let local = |login: &&std::sync::Arc<str>| login.starts_with('/');
     let Some(login) = login.filter(local).filter(|_| !r.is_subrequest()) else { return };
     if login.split('?').next() != Some(r.first().path()) {
-        for status in [Status::UNAUTHORIZED, Status::FORBIDDEN] {
-            answer_with(r, status, login);
+        REFUSALS.iter().for_each(|&status| answer_with(r, status, login));
+        if let Some(visit) = Visit::begun(r) {
+            visit.notes().show_login(true);
         }
+    }
+}
+
+/// The visitor was let in, if by another line of `Require` than the one that asked for a login: should the page be
+/// refused for some other reason, another login would not help.
+pub(crate) fn allowed(visit: Visit<'_>) {
+    let r = visit.request();
+    if !r.is_subrequest() && visit.notes().show_login(false) {
+        REFUSALS.iter().for_each(|&status| answer_plainly(r, status));
     }
 }
 

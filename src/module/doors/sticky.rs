@@ -12,11 +12,6 @@ pub(crate) struct Sticky;
 impl AnswerGate for Sticky {
     const NAME: &CStr = c"SESSION_CLUSTER_ROUTE";
 
-    fn watches(r: Request<'_>) -> bool {
-        // What is included in a page has no headers of its own.
-        !r.is_subrequest() && Visit::begun(r).is_some_and(Visit::has_strayed)
-    }
-
     fn pass(r: Request<'_>) -> Outcome {
         if let Some(visit) = Visit::of(r) {
             visit.lead_here();

@@ -12,6 +12,12 @@ pub(crate) struct Notes {
     headers: RefCell<Option<Vec<usize>>>,
     /// Whether what another module authenticated was looked at.
     adopted: Cell<bool>,
+    /// Of the request whose handler began last, if an application's orders count where it stands: which it is.
+    heeded: Cell<Option<usize>>,
+    /// Which request was told last of the session, and where the list of what it was told lies.
+    told: Cell<Option<(usize, usize)>>,
+    /// Whether a refusal is to be answered with the login page.
+    shows_login: Cell<bool>,
     /// Whether the answer was stopped because the store did not confirm what the application ordered.
     refused: Cell<bool>,
     /// The form that was sent before the login that it needs, encoded.
@@ -44,6 +50,31 @@ impl Notes {
     /// Notes that what another module authenticated is looked at. False if it was before.
     pub(crate) fn adopts_first_time(&self) -> bool {
         !self.adopted.replace(true)
+    }
+
+    /// Notes the request whose handler may order from now on; `None` for one whose orders do not count.
+    pub(crate) fn heed(&self, request: Option<usize>) {
+        self.heeded.set(request);
+    }
+
+    /// The request whose orders count.
+    pub(crate) fn heeded(&self) -> Option<usize> {
+        self.heeded.get()
+    }
+
+    /// Notes that a request was told what the list at that place says; 0 for nothing.
+    pub(crate) fn tell(&self, request: usize, list: usize) {
+        self.told.set(Some((request, list)));
+    }
+
+    /// What [`Notes::tell`] noted last.
+    pub(crate) fn told(&self) -> Option<(usize, usize)> {
+        self.told.get()
+    }
+
+    /// Notes that a refusal is to be answered with the login page, or is not any more. Returns what was noted before.
+    pub(crate) fn show_login(&self, shows: bool) -> bool {
+        self.shows_login.replace(shows)
     }
 
     /// Notes that the answer was stopped.
