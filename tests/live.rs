@@ -17,10 +17,13 @@ mod live {
     mod joints {
         mod clocks;
         mod counters;
+        mod gateways;
+        mod headers;
         mod htaccess;
         mod order;
         mod orders;
         mod people;
+        mod refusals;
         mod start;
     }
     mod lock_free;

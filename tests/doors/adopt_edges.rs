@@ -3,7 +3,10 @@
 use super::basic::{PASSWORD, basic, door};
 use super::oidc_provider::{CALLBACK, Provider};
 use super::slapd::Slapd;
-use harness::{Mpm, Site};
+use harness::{Mpm, Site, eventually, free_port};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// `/oidc` with these lines more, and the way back to it.
 fn oidc(provider: &Provider, more: &str) -> Site {
@@ -31,6 +34,65 @@ fn what_a_client_sends_by_the_name_of_a_claim_reaches_nobody() {
     // An application behind httpd believes these: they are as mod_auth_openidc set them.
     assert_eq!(page.header("X-Claim"), Some("alice"));
     assert_eq!(page.header("X-Name"), Some("alice"));
+}
+
+/// Says all that it was told.
+const BACKEND: &str = "\
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Told(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.headers.as_bytes())
+
+HTTPServer(('127.0.0.1', int(sys.argv[1])), Told).serve_forever()
+";
+
+#[test]
+fn no_client_takes_a_header_that_the_module_set_away_from_a_backend() {
+    let provider = Provider::start();
+    let port = free_port();
+    let mut backend = Command::new("/usr/bin/python3");
+    backend.args(["-c", BACKEND, &port.to_string()]).stderr(Stdio::null());
+    let _backend = Stopped(backend.spawn().unwrap());
+    eventually("the backend", Duration::from_secs(9), || TcpStream::connect(("127.0.0.1", port)).ok());
+    let httpd = oidc(&provider, "Require valid-user\nOIDCAuthNHeader X-Remote-User")
+        .load(&["proxy", "proxy_http"])
+        .conf(&format!("ProxyPass /oidc/told http://127.0.0.1:{port}/"))
+        .start();
+    httpd.log.allow("oidc_scrub_request_headers");
+    let mut alice = httpd.browser();
+    provider.open(&mut alice, "/oidc/page.html", "alice").expect(200);
+    let set = ["x-remote-user", "oidc_claim_sub"];
+    for hops in [
+        "close",
+        "X-Remote-User, OIDC_CLAIM_sub",
+        "close; X-Remote-User; OIDC_CLAIM_sub",
+        "X-Remote-User close OIDC_CLAIM_sub",
+        "X-Remote-User;close\toidc_claim_sub",
+        "\"a b\" X-Remote-User OIDC_CLAIM_sub",
+        "X_Remote_User X-Remote-User OIDC-CLAIM-sub OIDC_CLAIM_sub",
+    ] {
+        let page =
+            alice.get_with("/oidc/told", &[("Connection", hops), ("X-Remote-User", "root")]).expect(200);
+        let told = page.body.to_ascii_lowercase();
+        for name in set {
+            assert_eq!(told.matches(&format!("{name}: alice")).count(), 1, "{hops}: {told}");
+        }
+        assert!(!told.contains("root"), "{hops}: {told}");
+    }
+}
+
+/// A server that ends with its test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

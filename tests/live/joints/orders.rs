@@ -1,10 +1,9 @@
 //! An order of an application counts where it was written, not where the answer ends: what other programs say on the
 //! way, before or behind, by whatever means httpd has, begins no session and reaches no client.
 
-use harness::{Browser, Httpd, Mpm, Site, eventually, free_port, on_each_mpm};
+use super::gateways::gateway;
+use harness::{Browser, Httpd, Mpm, Site, eventually, on_each_mpm};
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -161,9 +160,10 @@ fn says(lines: &[&str]) -> String {
 /// What is wrong with an answer that must neither begin a session nor show an order.
 fn wrong(httpd: &Httpd, method: &str, path: &str) -> Option<String> {
     let mut browser = httpd.browser();
-    let page = browser.send(method, path, &[("X-Session-Replace", "user=root")], "").unwrap();
+    let page = browser.send(method, path, &[("X-Session-Replace", "user=echo")], "").unwrap();
     let orders = page.all("X-Session-Replace").len() + page.all("X-Session-Update").len();
-    let begun = !browser.cookies.is_empty() || page.all("Set-Cookie").len() > 0 || page.body.contains("root");
+    let begun =
+        !browser.cookies.is_empty() || !page.all("Set-Cookie").is_empty() || page.body.contains("root");
     (orders > 0 || begun).then(|| format!("{method} {path}: begun {begun}: {page:?}"))
 }
 
@@ -214,44 +214,12 @@ fn an_order_from_elsewhere_does_not_count_where_it_arrives(mpm: Mpm) {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ways.len() * 2, wrong.join("\n"));
 }
 
-/// A server of one of the protocols that share CGI's way to read headers; says the same to everybody.
-fn gateway(port: u16, says: &'static str) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            answer(&mut stream, says);
-        }
-    });
-}
-
-/// Tells FastCGI by its first byte: the others begin with a digit, or with 0.
-fn answer(stream: &mut TcpStream, says: &str) {
-    let (mut request, mut part) = (Vec::new(), [0; 4096]);
-    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    while let Ok(length @ 1..) = stream.read(&mut part) {
-        request.extend_from_slice(&part[..length]);
-        let input_ends = [1, 5, 0, 1, 0, 0];
-        if request[0] != 1 || request.windows(6).any(|six| six == input_ends) {
-            break;
-        }
-    }
-    let mut reply = says.as_bytes().to_vec();
-    if request.first() == Some(&1) {
-        let length = u16::try_from(reply.len()).unwrap().to_be_bytes();
-        reply = [&[1, 6, 0, 1, length[0], length[1], 0, 0], reply.as_slice()].concat();
-        reply.extend([1, 6, 0, 1, 0, 0, 0, 0, 1, 3, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    }
-    // A client that is gone has seen enough.
-    let _ = stream.write_all(&reply);
-}
-
 #[test]
 fn an_order_from_a_gateway_elsewhere_does_not_count_where_it_arrives() {
-    let (leads, stays, http, http_leads) = (free_port(), free_port(), free_port(), free_port());
-    gateway(leads, "X-Session-Replace: user=root\r\nLocation: /bk/say\r\n\r\n");
-    gateway(stays, "X-Session-Replace: user=root\r\nContent-Type: text/plain\r\n\r\nstays\n");
-    gateway(http, "HTTP/1.0 200 OK\r\nX-Session-Replace: user=root\r\n\r\nstays\n");
-    gateway(http_leads, "HTTP/1.0 200 OK\r\nX-Session-Replace: user=root\r\nLocation: /bk/say\r\n\r\n");
+    let leads = gateway("X-Session-Replace: user=root\r\nLocation: /bk/say\r\n\r\n");
+    let stays = gateway("X-Session-Replace: user=root\r\nContent-Type: text/plain\r\n\r\nstays\n");
+    let http = gateway("HTTP/1.0 200 OK\r\nX-Session-Replace: user=root\r\n\r\nstays\n");
+    let http_leads = gateway("HTTP/1.0 200 OK\r\nX-Session-Replace: user=root\r\nLocation: /bk/say\r\n\r\n");
     let mut conf = format!(
         "ProxyPass /evil/http http://127.0.0.1:{http}/\nProxyPass /bk/http http://127.0.0.1:{http}/\n\
          RewriteEngine On\nRewriteRule ^/evil/fetched http://127.0.0.1:{http}/ [P]\n"
