@@ -107,6 +107,16 @@ impl<'s> Server<'s> {
         unsafe { (*record.addrs).host_port }
     }
 
+    /// Whether headers that a client sends behind its body are put to those before it.
+    #[must_use]
+    pub fn merges_trailers(self) -> bool {
+        // SAFETY: the server is live.
+        let core = unsafe { sys::ap_get_core_module_config(self.record().module_config) };
+        // SAFETY: httpd's core keeps one of these with each server.
+        let core = unsafe { core.cast::<sys::core_server_config>().as_ref() };
+        core.is_some_and(|core| core.merge_trailers == sys::AP_MERGE_TRAILERS_ENABLE as c_int)
+    }
+
     /// This and all servers that follow it in httpd's list; from the main server, all there are.
     pub fn all(self) -> impl Iterator<Item = Server<'s>> {
         std::iter::successors(Some(self), |server| {

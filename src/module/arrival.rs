@@ -21,10 +21,12 @@ impl RequestHook for Arrival {
             Visit::bringing(r, cookies);
             take_out_others(r, config);
         }
-        match r.redirected_from() {
-            Some(from) if config.heeds_backend => orders::redirected(r, from),
-            _ => Outcome::Declined,
+        if config.heeds_backend
+            && let Some(from) = r.redirected_from()
+        {
+            return orders::redirected(r, from);
         }
+        Outcome::Declined
     }
 }
 

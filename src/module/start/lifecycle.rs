@@ -1,7 +1,7 @@
 //! A server's life: the mutex is announced, the configuration checked, the table opened, the children made ready.
 
 use super::table::{self, MUTEX};
-use super::{caches, cluster, secret, stores, watcher};
+use super::{caches, cluster, secret, stores, trailers, watcher};
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks;
 use crate::ffi::http_config::Setting;
@@ -33,6 +33,7 @@ impl hooks::Lifecycle for Lifecycle {
         if let Some(words) = conf::server(main).cluster.store.get() {
             stores::check_modules(main, words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
         }
+        trailers::check(main)?;
         check_names(main)
     }
 

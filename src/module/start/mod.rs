@@ -9,4 +9,5 @@ pub mod stores;
 pub(crate) mod table;
 pub(crate) mod table_file;
 pub(crate) mod threads;
+mod trailers;
 pub(crate) mod watcher;

@@ -232,3 +232,14 @@ fn a_body_that_a_login_kept_says_nothing_of_later_ones() {
     let page = alice.get("/kept").expect(200);
     assert_eq!((says(&page, "CONTENT_TYPE="), page.user()), (vec![], Some("alice")));
 }
+
+#[test]
+fn no_client_sends_a_header_behind_its_body() {
+    // A handler that reads the body would see `X-Session-User: root` of such a trailer among the headers.
+    let (accepted, said) = Site::new(Mpm::Event).conf("MergeTrailers On").check();
+    assert!(!accepted && said.contains("SC0129"), "{said}");
+    let (accepted, said) = Site::new(Mpm::Event).conf("MergeTrailers Off").check();
+    assert!(accepted, "{said}");
+    let (accepted, said) = Site::bare(Mpm::Event).conf("MergeTrailers On").check();
+    assert!(accepted, "a server in which the module does nothing: {said}");
+}

@@ -1,0 +1,20 @@
+//! `MergeTrailers On` lets a client add headers behind its body, after all that the module takes out of a request at its
+//! arrival, and while a handler is reading already.
+
+use crate::ffi::httpd::Server;
+use crate::module::conf;
+
+/// Whether headers that are taken out at the arrival stay out in every virtual host where the module is in use.
+///
+/// # Errors
+/// Where they do not.
+pub(super) fn check(main: Server<'_>) -> Result<(), String> {
+    let merging = main.all().find(|server| conf::server(*server).in_use && server.merges_trailers());
+    merging.map_or(Ok(()), |server| {
+        Err(format!(
+            "SC0129: in {}: with MergeTrailers On, a client could send by a trailer what is exported as a header, or \
+             set by an adopted module: leave MergeTrailers out",
+            server.name()
+        ))
+    })
+}
