@@ -47,6 +47,9 @@ ScriptAliasMatch ^/(evil|bk|closed)/say cgi/say.pl
     ErrorDocument 403 /open/page.html
     Header set X-Session-Update a=b "expr=%{QUERY_STRING} == 'from-mod_headers'"
 </Location>
+<Location /bk/lost>
+    ErrorDocument 404 /evil/refused
+</Location>
 <Location /closed>
     SessionClusterBackend On
     AuthType Session
@@ -157,14 +160,23 @@ fn says(lines: &[&str]) -> String {
     lines.join("\n").replace('%', "%25").replace(' ', "%20").replace('\n', "%0A").replace('&', "%26")
 }
 
-/// What is wrong with an answer that must neither begin a session nor show an order.
-fn wrong(httpd: &Httpd, method: &str, path: &str) -> Option<String> {
-    let mut browser = httpd.browser();
-    let page = browser.send(method, path, &[("X-Session-Replace", "user=echo")], "").unwrap();
-    let orders = page.all("X-Session-Replace").len() + page.all("X-Session-Update").len();
-    let begun =
-        !browser.cookies.is_empty() || !page.all("Set-Cookie").is_empty() || page.body.contains("root");
-    (orders > 0 || begun).then(|| format!("{method} {path}: begun {begun}: {page:?}"))
+/// What is wrong with answers that must neither begin a session, nor change one, nor show an order. Both to who comes
+/// without a cookie and to who has logged in.
+fn wrong(httpd: &Httpd, ways: &[String]) -> Vec<String> {
+    let (stranger, alice) = (httpd.browser(), httpd.browser_of("alice"));
+    let mut wrong = Vec::new();
+    for path in ways {
+        for (visitor, method) in [(&stranger, "GET"), (&stranger, "HEAD"), (&alice, "GET")] {
+            let mut browser = visitor.clone();
+            let page = browser.send(method, path, &[("X-Session-Replace", "user=echo")], "").unwrap();
+            let shown = page.all("X-Session-Replace").len() + page.all("X-Session-Update").len();
+            let begun = !page.all("Set-Cookie").is_empty() || page.body.contains("root");
+            if shown > 0 || begun {
+                wrong.push(format!("{method} {path}: shown {shown}, begun {begun}: {page:?}"));
+            }
+        }
+    }
+    wrong
 }
 
 fn an_order_from_elsewhere_does_not_count_where_it_arrives(mpm: Mpm) {
@@ -180,9 +192,10 @@ fn an_order_from_elsewhere_does_not_count_where_it_arrives(mpm: Mpm) {
         "/evil/to-closed.asis".into(),
         "/evil/to-index.asis".into(),
         "/evil/many/multi".into(),
-        // The error page of such a place, one that fails itself, and one that there is not.
+        // The error page of such a place, one that fails itself, and one that is refused.
         "/bk/none".into(),
         "/closed/none".into(),
+        "/bk/lost/none".into(),
         // Hooks before the handler, which then is another's.
         "/evil/dir/".into(),
         "/evil/rewritten".into(),
@@ -208,10 +221,8 @@ fn an_order_from_elsewhere_does_not_count_where_it_arrives(mpm: Mpm) {
         // Not an application's.
         "/bk/page.html?from-mod_headers".into(),
     ];
-    let methods = ["GET", "HEAD"];
-    let all = ways.iter().flat_map(|path| methods.map(|method| wrong(&place.httpd, method, path)));
-    let wrong: Vec<String> = all.flatten().collect();
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ways.len() * 2, wrong.join("\n"));
+    let wrong = wrong(&place.httpd, &ways);
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ways.len() * 3, wrong.join("\n"));
 }
 
 #[test]
@@ -239,7 +250,7 @@ fn an_order_from_a_gateway_elsewhere_does_not_count_where_it_arrives() {
     for scheme in ["fcgi", "scgi", "uwsgi"] {
         ways.extend([format!("/evil/{scheme}/leads"), format!("/evil/{scheme}/stays")]);
     }
-    let wrong: Vec<String> = ways.iter().filter_map(|path| wrong(&place.httpd, "GET", path)).collect();
+    let wrong = wrong(&place.httpd, &ways);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Where it counts, it does by each of them.
     for scheme in ["http", "fcgi", "scgi", "uwsgi"] {
