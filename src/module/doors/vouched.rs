@@ -104,3 +104,18 @@ fn families(payload: &Payload) -> Vec<&[u8]> {
     }
     families
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_describes_one_request_says_nothing_of_a_user() {
+        for name in ["content-type", "Content-Length", "RANGE", "If-Match", "Accept", "accept-language", "TE"] {
+            assert!(is_of_one_request(name), "{name}");
+        }
+        for name in ["X-Remote-User", "OIDC_CLAIM_sub", "ACCEPT_USER", "Rangers", "X-Forwarded-User", ""] {
+            assert!(!is_of_one_request(name), "{name}");
+        }
+    }
+}
