@@ -3,9 +3,9 @@
 //! further.
 //!
 //! An order counts if it was written after the handler of a request began that stands where the directive does, and
-//! before that request's answer, or httpd's own redirect to another place, began. httpd hands headers on from request to
-//! request, so that at each of these moments what does not count is taken out. It reaches no client either: a server
-//! before this one might heed it.
+//! before that request's answer, or httpd's own redirect to another place, began. httpd hands headers on from request
+//! to request, so that at each of these moments what does not count is taken out. It reaches no client either: a
+//! server before this one might heed it.
 
 use super::rights;
 use crate::ffi::apr_tables::Table;

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn what_describes_one_request_says_nothing_of_a_user() {
-        for name in ["content-type", "Content-Length", "RANGE", "If-Match", "Accept", "accept-language", "TE"] {
+        for name in ["content-type", "Content-Length", "RANGE", "If-Match", "Accept", "accept-language", "TE"]
+        {
             assert!(is_of_one_request(name), "{name}");
         }
         for name in ["X-Remote-User", "OIDC_CLAIM_sub", "ACCEPT_USER", "Rangers", "X-Forwarded-User", ""] {

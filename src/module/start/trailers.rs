@@ -1,5 +1,5 @@
-//! `MergeTrailers On` lets a client add headers behind its body, after all that the module takes out of a request at its
-//! arrival, and while a handler is reading already.
+//! `MergeTrailers On` lets a client add headers behind its body, after all that the module takes out of a request at
+//! its arrival, and while a handler is reading already.
 
 use crate::ffi::httpd::Server;
 use crate::module::conf;
