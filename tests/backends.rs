@@ -14,6 +14,7 @@ mod backends {
     mod files_faults;
     mod logs;
     mod memory;
+    mod places;
     mod probe;
     mod redis;
     mod redis_faults;

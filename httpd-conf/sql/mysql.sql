@@ -30,7 +30,7 @@ CREATE TABLE sc_session (
     last_seen BIGINT NOT NULL,
     ends_line SMALLINT NOT NULL COMMENT 'of a mark: whether other sessions end by it',
     node INTEGER NOT NULL COMMENT 'of a mark: where it was put',
-    ended_at BIGINT NOT NULL COMMENT 'of a mark: when',
+    ended_at BIGINT NOT NULL COMMENT 'of a mark: when; of a session whose place is taken: by which',
     kept_until BIGINT NOT NULL COMMENT 'then the row is removed',
     sealed MEDIUMTEXT NOT NULL COMMENT 'base64; nobody but the holder of the session id can open it',
     KEY sc_session_kept_until (kept_until)

@@ -28,7 +28,7 @@ CREATE TABLE sc_session (
     last_seen BIGINT NOT NULL,
     ends_line SMALLINT NOT NULL,           -- of a mark: whether other sessions end by it
     node INTEGER NOT NULL,                 -- of a mark: where it was put
-    ended_at BIGINT NOT NULL,              -- of a mark: when
+    ended_at BIGINT NOT NULL,              -- of a mark: when; of a session whose place is taken: by which
     kept_until BIGINT NOT NULL,            -- then the row is removed
     sealed TEXT NOT NULL                   -- base64; nobody but the holder of the session id can open it
 );

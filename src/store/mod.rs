@@ -11,6 +11,7 @@ pub mod marks;
 pub mod moment;
 pub mod pace;
 pub mod record;
+pub mod succession;
 pub mod throttle;
 pub mod tiers;
 pub mod tombstone;

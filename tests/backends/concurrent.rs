@@ -3,7 +3,8 @@
 use super::store::{Store, events, key, load, log, pulse, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::key::Key;
-use mod_session_cluster::store::l2::{Backend, Event, Position, Stored};
+use mod_session_cluster::store::l2::{Backend, Event, Position, Stored, Unavailable};
+use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::collections::HashSet;
 use std::sync::Barrier;
@@ -41,6 +42,67 @@ pub(crate) fn of_threads_that_create_a_key_one_wins(store: &impl Store) {
     }
 }
 
+/// Who asked for a place, and what it was told.
+type Told = (Key, Result<Succession, Unavailable>);
+
+/// All threads want the place of one session, half of them until the same instant. What each is told, and by whom.
+fn race_for_a_place(store: &impl Store) -> (Key, Vec<Told>) {
+    let (old, now) = (key(), pulse(&*store.client()).now);
+    store.client().create(&record(old, now, b"payload"), soon()).unwrap();
+    let told = all_at_once(store, |number, client| {
+        let (by, later) = (key(), u64::from(number % 4));
+        let until = now.after(Duration::from_millis(10_000 + later));
+        (by, client.supersede(&old, Successor::of(&by), until, soon()))
+    });
+    (old, told)
+}
+
+/// Of those that were told, one is the first; none, if all others could not be told. Until when the old one answers.
+fn one_is_first(told: &[Told]) -> Option<(Key, Timestamp)> {
+    let mut first = None;
+    for (by, succession) in told {
+        if let Ok(Succession::First(until)) = succession {
+            assert_eq!(first.replace((*by, *until)), None, "two are the first: {told:?}");
+        }
+    }
+    assert!(!told.iter().any(|(_, succession)| matches!(succession, Ok(Succession::Gone(_)))), "{told:?}");
+    first
+}
+
+pub(crate) fn of_threads_that_want_a_place_one_has_it(store: &impl Store) {
+    for _ in 0..20 {
+        let (old, told) = race_for_a_place(store);
+        let (first, until) = one_is_first(&told).expect("somebody has it");
+        let Stored::Record(metadata) = load(&*store.client(), &old).0 else { panic!("it is gone") };
+        assert_eq!((metadata.deadline, metadata.ends_as), (until, Reason::Superseded));
+        for (by, succession) in told {
+            let succession = succession.unwrap();
+            assert!([Succession::First(until), Succession::Second(until)].contains(&succession));
+            let again = store.client().supersede(&old, Successor::of(&by), until, soon());
+            assert_eq!(again, Ok(succession), "{by:?} of {first:?}");
+        }
+    }
+}
+
+pub(crate) fn of_threads_that_want_a_place_in_a_table_one_has_it(store: &impl Store) {
+    for _ in 0..20 {
+        one_is_first(&race_for_a_place(store).1).expect("somebody has it");
+    }
+}
+
+/// Where threads were held up for longer than a cache can tell, nobody may have it.
+pub(crate) fn of_threads_that_want_a_place_in_a_cache_one_has_it(store: &impl Store) {
+    let mut taken = 0;
+    for _ in 0..10 {
+        let (_, told) = race_for_a_place(store);
+        let first = one_is_first(&told);
+        let is_certain = told.iter().all(|(_, succession)| succession.is_ok());
+        assert!(first.is_some() || !is_certain, "{told:?}");
+        taken += u32::from(first.is_some());
+    }
+    assert!(taken > 0, "somebody has it, once at least");
+}
+
 pub(crate) fn an_end_wins_every_race(store: &impl Store) {
     for _ in 0..20 {
         let (key, mark) = race_an_end(store);
@@ -66,7 +128,9 @@ fn race_an_end(store: &impl Store) -> (Key, Tombstone) {
             0 => drop(client.end(&key, &mark, soon()).unwrap()),
             1..4 => drop(client.create(&record(key, now, &[number]), soon()).unwrap()),
             4..6 => client.touch(&[(key, earlier)], soon()).unwrap(),
-            _ => drop(client.retire(&key, earlier, Reason::Superseded, soon()).unwrap()),
+            6 => drop(client.retire(&key, earlier, Reason::Superseded, soon()).unwrap()),
+            // Of a cache that was too slow, nobody can tell.
+            _ => drop(client.supersede(&key, Successor::of(&key), earlier, soon())),
         }
     });
     assert_eq!(load(&*store.client(), &key), (Stored::Tombstone(mark), Vec::new()));

@@ -8,6 +8,7 @@ use harness::databases::{Database, MariaDb, Postgres, Server, Sqlite};
 use harness::eventually;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{Backend, Event, Log, Position, Stored, Unavailable};
+use mod_session_cluster::store::succession::Successor;
 use mod_session_cluster::store::tombstone::Reason;
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -38,9 +39,10 @@ fn told<T: Debug>(result: Result<T, Unavailable>) -> Result<String, Unavailable>
     result.map(|answer| format!("{answer:?}"))
 }
 
-const WRITES: [Operation; 5] = [
+const WRITES: [Operation; 6] = [
     ("create", |client, within| told(client.create(&record(key(), NOW, b"payload"), within))),
     ("retire", |client, within| told(client.retire(&key(), NOW, Reason::Superseded, within))),
+    ("supersede", |client, within| told(client.supersede(&key(), Successor::of(&key()), NOW, within))),
     ("end", |client, within| told(client.end(&key(), &tombstone(Reason::Logout, NOW), within))),
     ("touch", |client, within| told(client.touch(&[(key(), NOW), (key(), NOW)], within))),
     ("mark", |client, within| told(client.mark(&key(), None, Duration::from_secs(60), within))),

@@ -6,6 +6,7 @@ use super::store::{Store, events, key, load, log, metadata, node, pulse, read_al
 use harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{Backend, Draining, Event, Mark, MemoryBackend, Position, Stored};
+use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::Reason;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -39,13 +40,16 @@ macro_rules! hold_to_the_laws_while_draining {
                 touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
                 a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
                 stamps_are_those_of_the_marks_that_are_kept;
-            logs: what_changes_nothing_is_not_told,
+            places: the_first_who_asks_for_a_place_has_it, a_place_is_taken_though_no_deadline_moves,
+                there_is_no_place_of_what_has_ended, what_was_superseded_is_seen_and_ends_like_others,
+                what_was_retired_as_superseded_has_no_place_to_give, who_asks_again_is_told_the_same;
+            logs: the_log_tells_who_was_superseded, what_changes_nothing_is_not_told,
                 two_readers_see_the_same_order, replay_gives_exactly_what_was_missed,
                 a_reader_hears_at_once, a_reader_waits_no_longer_than_it_wants_to,
                 more_than_a_batch_comes_in_batches, a_purge_removes_what_is_old_and_says_so,
                 marks_are_listed_while_they_are_kept, nodes_leave_word, all_clients_see_one_identity;
-            concurrent: of_threads_that_create_a_key_one_wins, an_end_wins_every_race,
-                the_latest_touch_of_all_threads_stays, marks_of_all_threads_differ,
+            concurrent: of_threads_that_create_a_key_one_wins, of_threads_that_want_a_place_one_has_it,
+                an_end_wins_every_race, the_latest_touch_of_all_threads_stays, marks_of_all_threads_differ,
                 what_all_threads_write_stands_in_the_log;
         }
     };
@@ -120,6 +124,24 @@ fn whoever_ends_or_retires_a_session_ends_it_for_both_kinds_of_nodes() {
             assert!(told.contains(&Event::Ended { key: ended, tombstone: mark }), "{told:?}");
             let reason = Reason::Superseded;
             assert!(told.contains(&Event::Retired { key: retired, deadline, reason }), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn both_kinds_of_nodes_ask_one_store_for_a_place() {
+    for born_ahead in [false, true] {
+        let Change { new, ahead, behind, .. } = change();
+        let (old, now) = (key(), pulse(&new).now);
+        let born = if born_ahead { &ahead } else { &behind };
+        born.create(&record(old, now, b"payload"), soon()).unwrap();
+        let until = now.after(Duration::from_secs(10));
+        let ask = |node: &Draining, by| node.supersede(&old, Successor::of(by), until, soon()).unwrap();
+        let (first, second) = (key(), key());
+        for _ in 0..2 {
+            assert_eq!(ask(&behind, &first), Succession::First(until));
+            assert_eq!(ask(&ahead, &second), Succession::Second(until));
+            assert_eq!(ask(&ahead, &first), Succession::First(until));
         }
     }
 }

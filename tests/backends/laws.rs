@@ -17,13 +17,17 @@ macro_rules! hold_to_the_laws {
                 touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
                 a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
                 stamps_are_those_of_the_marks_that_are_kept;
-            logs: the_log_tells_what_happened_in_its_order, what_changes_nothing_is_not_told,
+            places: the_first_who_asks_for_a_place_has_it, a_place_is_taken_though_no_deadline_moves,
+                there_is_no_place_of_what_has_ended, what_was_superseded_is_seen_and_ends_like_others,
+                what_was_retired_as_superseded_has_no_place_to_give, who_asks_again_is_told_the_same;
+            logs: the_log_tells_what_happened_in_its_order, the_log_tells_who_was_superseded,
+                what_changes_nothing_is_not_told,
                 two_readers_see_the_same_order, replay_gives_exactly_what_was_missed,
                 a_reader_hears_at_once, a_reader_waits_no_longer_than_it_wants_to,
                 more_than_a_batch_comes_in_batches, a_purge_removes_what_is_old_and_says_so,
                 marks_are_listed_while_they_are_kept, nodes_leave_word, all_clients_see_one_identity;
-            concurrent: of_threads_that_create_a_key_one_wins, an_end_wins_every_race,
-                the_latest_touch_of_all_threads_stays, marks_of_all_threads_differ,
+            concurrent: of_threads_that_create_a_key_one_wins, of_threads_that_want_a_place_one_has_it,
+                an_end_wins_every_race, the_latest_touch_of_all_threads_stays, marks_of_all_threads_differ,
                 what_all_threads_write_stands_in_the_log;
         }
     };
@@ -49,7 +53,10 @@ macro_rules! hold_to_the_laws_without_a_log {
                 touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
                 a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
                 stamps_are_those_of_the_marks_that_are_kept;
-            concurrent: an_end_wins_every_race_without_a_log;
+            places: the_first_who_asks_for_a_place_has_it, a_place_is_taken_though_no_deadline_moves,
+                there_is_no_place_of_what_has_ended, what_was_superseded_is_seen_and_ends_like_others,
+                what_was_retired_as_superseded_has_no_place_to_give, who_asks_again_is_told_the_same;
+            concurrent: an_end_wins_every_race_without_a_log, of_threads_that_want_a_place_in_a_cache_one_has_it;
         }
     };
 }

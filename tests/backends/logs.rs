@@ -3,6 +3,7 @@
 use super::store::{Store, events, key, log, node, pulse, read_all, record, soon, tombstone};
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::{BATCH, Event, Mark, NodeReport, Position};
+use mod_session_cluster::store::succession::Successor;
 use mod_session_cluster::store::tombstone::Reason;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,21 @@ pub(crate) fn the_log_tells_what_happened_in_its_order(store: &impl Store) {
     assert_eq!((marked, told), (scope, cutoff));
     assert!(until >= now.after(KEEP) && until <= now.after(KEEP + Duration::from_secs(10)));
     assert_eq!(other_ended, Event::Ended { key: other, tombstone: mark });
+}
+
+pub(crate) fn the_log_tells_who_was_superseded(store: &impl Store) {
+    let client = store.client();
+    let (one, nobody, now) = (key(), key(), pulse(&*client).now);
+    let new = record(one, now, b"payload");
+    client.create(&new, soon()).unwrap();
+    let later = new.deadline.after(KEEP);
+    for (of, until) in [(one, later), (one, now), (nobody, now)] {
+        client.supersede(&of, Successor::of(&key()), until, soon()).unwrap();
+    }
+    let happened = events(&mut *log(&*client), Position::default());
+    let retired = Event::Retired { key: one, deadline: new.deadline, reason: Reason::Superseded };
+    // Whoever comes second may tell it again.
+    assert!(!happened.is_empty() && happened.iter().all(|event| *event == retired), "{happened:?}");
 }
 
 pub(crate) fn what_changes_nothing_is_not_told(store: &impl Store) {

@@ -13,6 +13,7 @@ use mod_session_cluster::store::l2::{
     Backend, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable, wire,
 };
 use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use protocol::{Answer, Ask, Op};
 use std::any::Any;
@@ -228,6 +229,23 @@ impl Backend for ViaHttpd {
     ) -> Result<Stored, Unavailable> {
         let op = Op::Retire { key: *key.as_bytes(), deadline: deadline.as_millis(), reason: reason.code() };
         answer!(self.0.ask(op, within), Answer::Stored(stored, _) => stored.into())
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        let (key, by, deadline) = (*key.as_bytes(), by.number(), deadline.as_millis());
+        answer!(self.0.ask(Op::Supersede { key, by, deadline }, within), Answer::Succession(first, at, reason) => {
+            match (first, at) {
+                (true, Some(until)) => Succession::First(protocol::time(until)),
+                (false, Some(until)) => Succession::Second(protocol::time(until)),
+                (_, None) => Succession::Gone(reason.map(protocol::reason)),
+            }
+        })
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

@@ -11,6 +11,7 @@ use harness::redis::Redis;
 use mod_session_cluster::clock::Timestamp;
 use mod_session_cluster::store::l2::redis::RedisBackend;
 use mod_session_cluster::store::l2::{Backend, Log, Position, Stored, Unavailable};
+use mod_session_cluster::store::succession::Successor;
 use mod_session_cluster::store::tombstone::Reason;
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
@@ -41,9 +42,10 @@ fn told<T: Debug>(result: Result<T, Unavailable>) -> Outcome {
 }
 
 /// Those that change something.
-const WRITES: [Operation; 5] = [
+const WRITES: [Operation; 6] = [
     ("create", |client, within| told(client.create(&record(key(), NOW, b"payload"), within))),
     ("retire", |client, within| told(client.retire(&key(), NOW, Reason::Superseded, within))),
+    ("supersede", |client, within| told(client.supersede(&key(), Successor::of(&key()), NOW, within))),
     ("end", |client, within| told(client.end(&key(), &tombstone(Reason::Logout, NOW), within))),
     ("touch", |client, within| told(client.touch(&[(key(), NOW), (key(), NOW)], within))),
     ("mark", |client, within| told(client.mark(&key(), None, Duration::from_secs(60), within))),
@@ -521,6 +523,7 @@ fn what_a_replica_refuses_is_not_done() {
     let refused = [
         told(client.create(&record(super::store::key(), now, b""), soon())),
         told(client.retire(&key, now, Reason::Superseded, soon())),
+        told(client.supersede(&key, Successor::of(&key), now, soon())),
         told(client.end(&key, &tombstone(Reason::Logout, now), soon())),
         told(client.end(&super::store::key(), &tombstone(Reason::Logout, now), soon())),
         told(client.touch(&seen, soon())),

@@ -107,7 +107,10 @@ mod in_a_dbm_file {
             touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
             a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
             stamps_are_those_of_the_marks_that_are_kept;
-        concurrent: an_end_wins_every_race_without_a_log;
+        places: the_first_who_asks_for_a_place_has_it, a_place_is_taken_though_no_deadline_moves,
+            there_is_no_place_of_what_has_ended, what_was_superseded_is_seen_and_ends_like_others,
+            what_was_retired_as_superseded_has_no_place_to_give, who_asks_again_is_told_the_same;
+        concurrent: an_end_wins_every_race_without_a_log, of_threads_that_want_a_place_in_a_cache_one_has_it;
     }
 
     #[test]

@@ -10,6 +10,7 @@ use mod_session_cluster::store::l1::{
 };
 use mod_session_cluster::store::l2::{Backend, Log, Metadata, Stored, Unavailable};
 use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -128,6 +129,17 @@ impl Backend for One {
         self.stored(key, self.table.peek(key, self.now()))
     }
 
+    /// A table loses no answers, so that nobody asks twice, and who asked need not be known.
+    fn supersede(
+        &self,
+        key: &Key,
+        _: Successor,
+        deadline: Timestamp,
+        _: Instant,
+    ) -> Result<Succession, Unavailable> {
+        self.table.supersede(key, deadline, self.now()).map_err(unavailable)
+    }
+
     fn end(&self, key: &Key, tombstone: &Tombstone, _: Instant) -> Result<Stored, Unavailable> {
         let before = self.stored(key, self.table.peek(key, self.now()))?;
         self.table.end(key, *tombstone, self.now()).map_err(unavailable)?;
@@ -181,7 +193,11 @@ macro_rules! hold_a_table_to_the_laws {
                 touch_moves_last_seen_later_and_never_earlier, touch_creates_nothing,
                 a_mark_only_rises, a_mark_rises_above_every_stamp_given_out_before,
                 stamps_are_those_of_the_marks_that_are_kept;
-            concurrent: of_threads_that_create_a_key_one_wins, the_latest_touch_of_all_threads_stays;
+            places: the_first_who_asks_for_a_place_has_it, a_place_is_taken_though_no_deadline_moves,
+                there_is_no_place_of_what_has_ended, what_was_superseded_is_seen_and_ends_like_others,
+                what_was_retired_as_superseded_has_no_place_to_give;
+            concurrent: of_threads_that_create_a_key_one_wins, of_threads_that_want_a_place_in_a_table_one_has_it,
+                the_latest_touch_of_all_threads_stays;
         }
     };
 }

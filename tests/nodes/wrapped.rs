@@ -7,6 +7,7 @@ use mod_session_cluster::store::l2::{
     Backend, Event, Log, Mark, MemoryBackend, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
 use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -23,7 +24,12 @@ pub(super) struct Wrapped {
 impl Wrapped {
     /// Without its log.
     pub(super) fn without_log(store: &MemoryBackend) -> Self {
-        Wrapped { store: store.clone(), has_log: false, slow_in: AtomicU32::new(0) }
+        Wrapped {
+            store: store.clone(),
+            has_log: false,
+            slow_in: AtomicU32::new(0),
+            loses_answers: AtomicBool::new(false),
+        }
     }
 
     /// With its log, and with a load that can be made slow.
@@ -59,6 +65,16 @@ impl Backend for Wrapped {
         within: Instant,
     ) -> Result<Stored, Unavailable> {
         self.store.retire(key, at, reason, within)
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        self.store.supersede(key, by, deadline, within)
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

@@ -21,6 +21,8 @@ use mod_session_cluster::module::start::{caches, stores};
 use mod_session_cluster::store::key::Key;
 use mod_session_cluster::store::l2::{Backend, Log, NodeReport, Unavailable, wire};
 use mod_session_cluster::store::record::Record;
+use mod_session_cluster::store::succession::{Succession, Successor};
+use mod_session_cluster::store::tombstone::Reason;
 use parking_lot::Mutex;
 use protocol::{Answer, Ask, Op};
 use std::collections::HashMap;
@@ -226,6 +228,14 @@ impl Client {
                 let (deadline, reason) = (protocol::time(deadline), protocol::reason(reason));
                 let stored = backend.retire(&Key::new(key), deadline, reason, within)?;
                 Answer::Stored(stored.into(), Vec::new())
+            }
+            Op::Supersede { key, by, deadline } => {
+                let by = Successor::from_number(by).ok_or_else(|| Unavailable("no successor".into()))?;
+                match backend.supersede(&Key::new(key), by, protocol::time(deadline), within)? {
+                    Succession::First(until) => Answer::Succession(true, Some(until.as_millis()), None),
+                    Succession::Second(until) => Answer::Succession(false, Some(until.as_millis()), None),
+                    Succession::Gone(reason) => Answer::Succession(false, None, reason.map(Reason::code)),
+                }
             }
             Op::End { key, tombstone } => {
                 let stored = backend.end(&Key::new(key), &protocol::tombstone(&tombstone), within)?;

@@ -42,6 +42,11 @@ pub(crate) enum Op {
         deadline: u64,
         reason: u8,
     },
+    Supersede {
+        key: Bytes,
+        by: u64,
+        deadline: u64,
+    },
     End {
         key: Bytes,
         tombstone: Vec<u8>,
@@ -84,6 +89,8 @@ pub(crate) enum Answer {
     Done,
     Truth(bool),
     Stored(PlainStored, Vec<u8>),
+    /// Whether it was the first, until when the other answers if it is there, and why not.
+    Succession(bool, Option<u64>, Option<u8>),
     Cutoffs(Vec<Option<u64>>),
     Pulse {
         now: u64,

@@ -16,6 +16,7 @@ use super::write::{LINGER, Writer};
 use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::record::Record;
+use crate::store::succession::Succession;
 use crate::store::tombstone::{Reason, Tombstone};
 use crate::sync::AtomicU64;
 use std::time::Duration;
@@ -363,6 +364,37 @@ impl<'m, L: WriteLock> Table<'m, L> {
             writer.hasten(slot, deadline, reason);
             Ok(true)
         })?
+    }
+
+    /// Has another session take the place of this one: it ends as [`Reason::Superseded`], at `deadline` unless it was
+    /// to end earlier. One who asks has the place, and whoever asks then, whatever its deadline, is the second.
+    ///
+    /// # Errors
+    /// When the lock is not to be had.
+    pub fn supersede(
+        &self,
+        key: &Key,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<Succession, TableError> {
+        let (key, reason) = (key.words(), Reason::Superseded);
+        Ok(self.write(|writer| {
+            let Some(slot) = writer.find(&key) else { return Succession::Gone(None) };
+            let (entry, fate) = (writer.entry(slot), writer.fate(slot));
+            if entry.is_tombstone() {
+                return Succession::Gone(writer.head(entry).info.reason());
+            }
+            if fate.reason() == reason {
+                return Succession::Second(fate.deadline());
+            }
+            if fate.deadline() <= now {
+                return Succession::Gone(Some(fate.reason()));
+            }
+            writer.mem.add(at::SEQUENCE, 1);
+            let deadline = deadline.min(fate.deadline());
+            writer.hasten(slot, deadline, reason);
+            Succession::First(deadline)
+        })?)
     }
 
     /// Ends a session: from the return on, no load finds it. The first tombstone wins; for a key that is not here,

@@ -177,9 +177,11 @@ impl<'v, 'm> Writer<'v, 'm> {
         !self.entry(slot).is_tombstone() && self.fate(slot).deadline() > now
     }
 
-    /// Moves a record's deadline earlier.
+    /// Moves a record's deadline earlier; or leaves it, and has it end as superseded all the same.
     pub(super) fn hasten(&self, slot: usize, deadline: Timestamp, reason: Reason) {
-        if deadline < self.fate(slot).deadline() {
+        let fate = self.fate(slot);
+        let is_superseded = reason == Reason::Superseded && fate.reason() != reason;
+        if deadline < fate.deadline() || deadline == fate.deadline() && is_superseded {
             self.mem.store(self.map.fate(slot), Fate::new(deadline, reason).word());
             self.mem.add(at::RETIRES, 1);
         }

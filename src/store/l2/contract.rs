@@ -4,6 +4,7 @@
 use crate::clock::{Instant, Timestamp};
 use crate::store::key::Key;
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use std::time::Duration;
 
@@ -33,6 +34,21 @@ pub trait Backend: Send + Sync {
         reason: Reason,
         within: Instant,
     ) -> Result<Stored, Unavailable>;
+
+    /// Has the session `by` take the place of this one, if none has it yet, and writes that to the log: this one ends
+    /// as [`Reason::Superseded`], at `deadline` unless it was to end earlier. Whoever asks second changes nothing. One
+    /// step for all who ask, and no harm when it is done twice for the same `by`: that one is the first both times. A
+    /// record that ends as superseded, by a successor whose name is not known, has no place to give.
+    ///
+    /// # Errors
+    /// As [`Backend::create`].
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable>;
 
     /// Puts a tombstone where a record is, or nothing, and writes it to the log. Returns how the key stood before. With
     /// a tombstone there, that one stays, and an engine that might have died before it wrote it to the log does so now.
@@ -138,6 +154,19 @@ pub enum Stored {
     Tombstone(Tombstone),
     /// Nothing.
     Nothing,
+}
+
+impl Stored {
+    /// What came of asking for the place of a session that stands so now.
+    #[must_use]
+    pub fn succession(self, is_first: bool) -> Succession {
+        match self {
+            Stored::Record(metadata) if is_first => Succession::First(metadata.deadline),
+            Stored::Record(metadata) => Succession::Second(metadata.deadline),
+            Stored::Tombstone(tombstone) => Succession::Gone(Some(tombstone.reason)),
+            Stored::Nothing => Succession::Gone(None),
+        }
+    }
 }
 
 /// What a store says of a record, beside its payload.

@@ -12,6 +12,7 @@ use crate::store::l2::contract::{
     BATCH, Backend, Event, Log, Mark, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,21 @@ impl Backend for Draining {
         match self.new.retire(key, deadline, reason, within)? {
             Stored::Nothing => self.old.retire(key, deadline, reason, within),
             stored => Ok(stored),
+        }
+    }
+
+    /// In the store where the session began, whatever the order of the two: there is one that decides. Its successor
+    /// begins in the new one.
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        match self.new.supersede(key, by, deadline, within)? {
+            Succession::Gone(None) => self.old.supersede(key, by, deadline, within),
+            succession => Ok(succession),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::store::l2::contract::{
     BATCH, Backend, Event, Log, Mark, Metadata, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
 };
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ struct State {
     identity: u64,
     commands: u64,
     records: BTreeMap<Key, (Stored, Vec<u8>)>,
+    successors: BTreeMap<Key, Successor>,
     marks: BTreeMap<Key, Mark>,
     highest: Timestamp,
     log: BTreeMap<Position, Event>,
@@ -48,6 +50,7 @@ impl MemoryBackend {
             identity: 1,
             commands: 0,
             records: BTreeMap::new(),
+            successors: BTreeMap::new(),
             marks: BTreeMap::new(),
             highest: Timestamp::default(),
             log: BTreeMap::new(),
@@ -72,6 +75,7 @@ impl MemoryBackend {
     pub fn lose_everything(&self) {
         let mut state = self.shared.state.lock();
         state.records.clear();
+        state.successors.clear();
         state.marks.clear();
         state.log.clear();
         (state.trimmed, state.last, state.highest) = Default::default();
@@ -162,6 +166,28 @@ impl Backend for MemoryBackend {
                 state.write(Event::Retired { key: *key, deadline, reason });
             }
             state.stored(key)
+        })
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        _within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        self.ask(|state| {
+            let reason = Reason::Superseded;
+            if let Some((Stored::Record(metadata), _)) = state.records.get_mut(key)
+                && metadata.ends_as != reason
+                && !state.successors.contains_key(key)
+            {
+                let deadline = deadline.min(metadata.deadline);
+                (metadata.deadline, metadata.ends_as) = (deadline, reason);
+                state.successors.insert(*key, by);
+                state.write(Event::Retired { key: *key, deadline, reason });
+            }
+            state.stored(key).succession(state.successors.get(key) == Some(&by))
         })
     }
 
@@ -282,6 +308,8 @@ impl Log for MemoryLog {
                 Stored::Tombstone(tombstone) => tombstone.until > now,
                 Stored::Nothing => false,
             });
+            let State { records, successors, .. } = state;
+            successors.retain(|key, _| records.contains_key(key));
         })
     }
 }

@@ -12,6 +12,8 @@
 //! 7. **An operation ends within its time**, whatever the engine does.
 //! 8. **What ends, is retired or is marked stands in the log** in an order that all readers agree on, before the call
 //!    returns.
+//! 9. **One session takes another's place.** Of all that ask for it, in whatever order and from wherever, one is the
+//!    first, for ever, and is told so each time that it asks. Who wants the place is told apart by name, not by time.
 //!
 //! All times are the engine's own: see [`Pulse::now`].
 

@@ -7,6 +7,8 @@
 //! | record | version | `R` | ends as | 0 | created | born deadline | deadline | idle, ms | last seen | payload |
 //! | tombstone | version | `T` | reason | ends a line | at | until | node (2 bytes) | | | |
 //!
+//! A record whose session has a successor is of kind `S`, with the successor's number in 8 bytes behind the payload.
+//!
 //! A log entry: version, kind (`T` ended, `R` retired, `M` marked), key (32 bytes), and then of the tombstone all from
 //! its byte 2 on; or reason and deadline; or cutoff and until.
 
@@ -14,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::l2::contract::{Event, Mark, Metadata, Stored};
 use crate::store::record::Record;
+use crate::store::succession::Successor;
 use crate::store::tombstone::{Reason, Tombstone};
 use std::time::Duration;
 
@@ -21,6 +24,9 @@ use std::time::Duration;
 pub const VERSION: u8 = 1;
 
 const RECORD: u8 = b'R';
+/// A record whose session has a successor. A kind of its own, so that a version of the module which does not know of
+/// successors refuses it as unreadable, and takes no successor for payload.
+const SUPERSEDED: u8 = b'S';
 const TOMBSTONE: u8 = b'T';
 const MARK: u8 = b'M';
 
@@ -50,9 +56,10 @@ pub fn record(record: &Record<'_>) -> Vec<u8> {
 
 /// A record that was stored before, as it stands now.
 #[must_use]
-pub fn stored_record(metadata: &Metadata, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(44 + payload.len());
-    bytes.extend([VERSION, RECORD, metadata.ends_as.code(), 0]);
+pub fn stored_record(metadata: &Metadata, successor: Option<Successor>, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(52 + payload.len());
+    let kind = if successor.is_some() { SUPERSEDED } else { RECORD };
+    bytes.extend([VERSION, kind, metadata.ends_as.code(), 0]);
     let idle = u64::try_from(metadata.idle.as_millis()).unwrap_or(u64::MAX);
     let [created, born, deadline, seen] =
         [metadata.created, metadata.born_deadline, metadata.deadline, metadata.last_seen]
@@ -61,7 +68,21 @@ pub fn stored_record(metadata: &Metadata, payload: &[u8]) -> Vec<u8> {
         bytes.extend(field.to_be_bytes());
     }
     bytes.extend(payload);
+    if let Some(successor) = successor {
+        bytes.extend(successor.number().to_be_bytes());
+    }
     bytes
+}
+
+/// Who has the place of the session that is stored so, if it is a record and somebody has.
+#[must_use]
+pub fn successor(bytes: &[u8]) -> Option<Successor> {
+    match bytes {
+        [VERSION, SUPERSEDED, ..] => {
+            bytes.last_chunk().and_then(|last| Successor::from_number(u64::from_be_bytes(*last)))
+        }
+        _ => None,
+    }
 }
 
 /// A tombstone, as stored.
@@ -80,7 +101,7 @@ pub fn read(bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Stored, Unreadable> {
     let mut fields = Fields(bytes);
     sealed.clear();
     match fields.bytes()? {
-        [VERSION, RECORD] => {
+        [VERSION, kind @ (RECORD | SUPERSEDED)] => {
             let [reason, _] = fields.bytes()?;
             let metadata = Metadata {
                 ends_as: Reason::from_code(reason).ok_or(Unreadable)?,
@@ -90,7 +111,11 @@ pub fn read(bytes: &[u8], sealed: &mut Vec<u8>) -> Result<Stored, Unreadable> {
                 idle: Duration::from_millis(fields.number()?),
                 last_seen: fields.timestamp()?,
             };
-            sealed.extend_from_slice(fields.0);
+            let payload = match kind {
+                SUPERSEDED => fields.0.split_last_chunk::<8>().ok_or(Unreadable)?.0,
+                _ => fields.0,
+            };
+            sealed.extend_from_slice(payload);
             Ok(Stored::Record(metadata))
         }
         [VERSION, TOMBSTONE] => Ok(Stored::Tombstone(fields.tombstone()?)),
@@ -207,6 +232,10 @@ mod tests {
         let bytes = record(&new);
         assert_eq!((bytes.len(), bytes[0], bytes[1], bytes[2], bytes[44]), (45, 1, b'R', 3, b'x'));
         assert_eq!(bytes[28..36], 1000u64.to_be_bytes());
+        let Ok(Stored::Record(metadata)) = read(&bytes, &mut Vec::new()) else { panic!("not a record") };
+        let superseded = stored_record(&metadata, Successor::from_number(0x102), b"x");
+        assert_eq!((superseded.len(), superseded[1], &superseded[2..45]), (53, b'S', &bytes[2..]));
+        assert_eq!(superseded[45..], 0x102u64.to_be_bytes());
         let bytes = tombstone(&mark());
         assert_eq!((bytes.len(), bytes[1], bytes[2], bytes[3]), (22, b'T', 1, 1));
         assert_eq!(bytes[20..22], [2, 1]);
@@ -250,7 +279,13 @@ mod tests {
             let new = Record { key, created: AT, deadline: at, last_seen: at, idle, sealed: &payload };
             let (bytes, mut sealed) = (record(&new), Vec::new());
             let Ok(Stored::Record(metadata)) = read(&bytes, &mut sealed) else { panic!("not a record") };
-            prop_assert_eq!(stored_record(&metadata, &sealed), bytes);
+            prop_assert_eq!(stored_record(&metadata, None, &sealed), bytes);
+            let successor = Successor::of(&key);
+            let bytes = stored_record(&metadata, Some(successor), &sealed);
+            prop_assert_eq!(super::successor(&bytes), Some(successor));
+            let mut again = Vec::new();
+            prop_assert_eq!(read(&bytes, &mut again), Ok(Stored::Record(metadata)));
+            prop_assert_eq!(again, sealed);
         }
 
         #[test]

@@ -13,6 +13,7 @@ use crate::store::l2::contract::{Backend, Event, Log, Mark, Stored, Unavailable}
 use crate::store::l2::wire;
 use crate::store::l2::workers::{Spawn, Workers};
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::BASE64;
 use std::sync::Arc;
@@ -56,6 +57,19 @@ impl Client<'_> {
         match &self.select(&self.sql.find(key))?[..] {
             [] => Ok((Stored::Nothing, false)),
             [row, ..] => Ok((Row(row).stored()?, true)),
+        }
+    }
+
+    /// How a key stands that is going to be changed, and who has its place, if it is a record's.
+    fn find_successor(&mut self, key: &Key) -> Result<(Stored, Option<Successor>), DbdError> {
+        match &self.select(&self.sql.find(key))?[..] {
+            [] => Ok((Stored::Nothing, None)),
+            [row, ..] => {
+                let row = Row(row);
+                let stored = row.stored()?;
+                let is_record = matches!(stored, Stored::Record(_));
+                Ok((stored, if is_record { row.successor()? } else { None }))
+            }
         }
     }
 
@@ -114,6 +128,30 @@ impl Backend for DbdBackend {
                     Ok((true, Stored::Record(metadata)))
                 }
                 stored => Ok((false, stored)),
+            })
+        })
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        let (key, reason) = (*key, Reason::Superseded);
+        self.shared.run(Access::Writes, within, move |client| {
+            // All who would change a session do so one after the other: the row of state is changed first.
+            client.write(&client.sql.next_position(), |client| {
+                let (stored, successor) = client.find_successor(&key)?;
+                let Stored::Record(metadata) = stored else { return Ok((false, stored.succession(false))) };
+                if successor.is_some() || metadata.ends_as == reason {
+                    return Ok((false, stored.succession(successor == Some(by))));
+                }
+                let deadline = deadline.min(metadata.deadline);
+                client.execute(&client.sql.supersede(&key, deadline, reason, by))?;
+                client.tell(&Event::Retired { key, deadline, reason })?;
+                Ok((true, Succession::First(deadline)))
             })
         })
     }

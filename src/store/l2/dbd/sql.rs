@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::store::key::Key;
 use crate::store::l2::contract::{Metadata, Stored};
 use crate::store::record::Record;
+use crate::store::succession::Successor;
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::{BASE64, HEXLOWER};
 use std::fmt::Write as _;
@@ -135,6 +136,20 @@ impl Sql<'_> {
             deadline.as_millis(),
             reason.code(),
             deadline.after(AFTERLIFE).as_millis(),
+            hex(key)
+        )
+    }
+
+    /// Who has a session's place stands where its tombstone would say when it ended.
+    pub(super) fn supersede(self, key: &Key, deadline: Timestamp, reason: Reason, by: Successor) -> String {
+        format!(
+            "UPDATE {}_session SET deadline = {}, reason = {}, kept_until = {}, ended_at = {} \
+             WHERE id = '{}' AND kind = 'R'",
+            self.prefix,
+            deadline.as_millis(),
+            reason.code(),
+            deadline.after(AFTERLIFE).as_millis(),
+            by.number(),
             hex(key)
         )
     }
@@ -292,5 +307,10 @@ impl Row<'_> {
             }
             _ => Err(DbdError::Unreadable),
         }
+    }
+
+    /// Who has the place of the session, from the row of a record.
+    pub(super) fn successor(&self) -> Result<Option<Successor>, DbdError> {
+        Ok(Successor::from_number(self.number(10)?))
     }
 }

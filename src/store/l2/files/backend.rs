@@ -12,6 +12,7 @@ use crate::store::l2::contract::{
 use crate::store::l2::wire;
 use crate::store::l2::workers::{Fault, Spawn, Workers};
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use parking_lot::Mutex;
 use std::fs;
@@ -79,6 +80,17 @@ impl Backend for FilesBackend {
     ) -> Result<Stored, Unavailable> {
         let key = *key;
         self.shared.change(within, move |store| store.retire(&key, deadline, reason))
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        let key = *key;
+        self.shared.change(within, move |store| store.supersede(&key, by, deadline))
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

@@ -5,6 +5,7 @@
 //! | `record` | the record, as `wire` describes it. Placed once |
 //! | `ended` | the tombstone. Placed once; the first one wins. Its owner cannot write to it once the log tells of it |
 //! | `ends-DEADLINE-REASON` | empty: the deadline was moved earlier. The earliest counts |
+//! | `superseded` | who has the session's place, and until when it answers. Placed once; the first one has it |
 //! | `seen-TIME` | empty: a visit. The latest counts |
 //!
 //! So no lock is needed: a reader merges what is there. A create places the record and then looks for a tombstone; an
@@ -17,6 +18,7 @@ use crate::store::key::Key;
 use crate::store::l2::contract::{Event, Metadata, Stored};
 use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::HEXLOWER;
 use std::fs::{self, Permissions};
@@ -28,6 +30,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Listing {
     pub(super) record: bool,
     pub(super) ended: bool,
+    /// Until when it answers since another has its place, and which one has.
+    pub(super) superseded: Option<(Timestamp, Successor)>,
     /// The earliest of the deadlines that it was given.
     pub(super) ends: Option<(Timestamp, Reason)>,
     pub(super) seen: Option<Timestamp>,
@@ -114,6 +118,40 @@ impl Shared {
         // Also when it stood so before: the writer of that may have died before it told the log.
         self.tell(&Event::Retired { key: *key, deadline, reason })?;
         self.load(key, &mut Vec::new())
+    }
+
+    pub(super) fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+    ) -> Result<Succession, Fault> {
+        let failed = fault("a session cannot be superseded");
+        let (dir, reason) = (self.session(key), Reason::Superseded);
+        for _ in 0..TRIES {
+            // The name first: what is loaded then knows of it.
+            let taken = list(&dir).map_err(&failed)?.and_then(|listing| listing.superseded);
+            let stored = self.load(key, &mut Vec::new())?;
+            let Stored::Record(metadata) = stored else { return Ok(stored.succession(false)) };
+            // Of one that was superseded by another version of this module, or is said again to be, nobody is named.
+            if taken.is_none() && metadata.ends_as != reason {
+                let word = [by.number(), deadline.min(metadata.deadline).as_millis()];
+                let word: Vec<u8> = word.into_iter().flat_map(u64::to_be_bytes).collect();
+                match self.disk.place(&dir.join(SUPERSEDED), &word) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => drop(self.is_there()?),
+                    placed => drop(placed.map_err(&failed)?),
+                }
+                // Whose name it is now, the next look tells.
+                continue;
+            }
+            let succession = stored.succession(taken.is_some_and(|(_, first)| first == by));
+            if let Succession::First(deadline) | Succession::Second(deadline) = succession {
+                // By the second one, too: the first may have died before it told the log.
+                self.tell(&Event::Retired { key: *key, deadline, reason })?;
+            }
+            return Ok(succession);
+        }
+        Err(unsettled())
     }
 
     pub(super) fn end(&self, key: &Key, tombstone: &Tombstone) -> Result<Stored, Fault> {
@@ -208,6 +246,9 @@ impl Shared {
     }
 }
 
+/// The file that says who has a session's place.
+const SUPERSEDED: &str = "superseded";
+
 /// Hex digits of a key that name the directory which its own lies in.
 pub(super) const FAN: usize = 3;
 
@@ -218,14 +259,25 @@ impl Listing {
         if let Some((deadline, reason)) = self.ends.filter(|(deadline, _)| *deadline < metadata.deadline) {
             (metadata.deadline, metadata.ends_as) = (deadline, reason);
         }
+        if let Some((until, _)) = self.superseded.filter(|(until, _)| *until <= metadata.deadline) {
+            (metadata.deadline, metadata.ends_as) = (until, Reason::Superseded);
+        }
         metadata.last_seen = metadata.last_seen.max(self.seen.unwrap_or_default());
         Ok(metadata)
     }
 }
 
+/// What the file says; `None` for something that this version of the module cannot read.
+fn successor(bytes: &[u8]) -> Option<(Timestamp, Successor)> {
+    let (by, until) = bytes.split_first_chunk()?;
+    let until = u64::from_be_bytes(until.try_into().ok()?);
+    Some((Timestamp::from_millis(until), Successor::from_number(u64::from_be_bytes(*by))?))
+}
+
 enum Word {
     Record,
     Ended,
+    Superseded,
     Ends(Timestamp, Reason),
     Seen(Timestamp),
 }
@@ -235,6 +287,7 @@ fn word(name: &str) -> Option<Word> {
     match name {
         "record" => Some(Word::Record),
         "ended" => Some(Word::Ended),
+        SUPERSEDED => Some(Word::Superseded),
         _ => match name.split_once('-')? {
             ("seen", at) => ms(at).map(Word::Seen),
             ("ends", rest) => {
@@ -253,6 +306,13 @@ pub(super) fn list(dir: &Path) -> std::io::Result<Option<Listing>> {
         match word(name) {
             Some(Word::Record) => listing.record = true,
             Some(Word::Ended) => listing.ended = true,
+            // An end may have taken it away since, but then the record first.
+            Some(Word::Superseded) => {
+                if let Some((bytes, _)) = disk::read(&dir.join(name))? {
+                    listing.superseded = successor(&bytes);
+                    listing.unknown |= listing.superseded.is_none();
+                }
+            }
             Some(Word::Seen(at)) => listing.seen = listing.seen.max(Some(at)),
             Some(Word::Ends(at, reason)) => {
                 let earlier =
@@ -274,7 +334,7 @@ pub(super) fn clear(dir: &Path, listing: &Listing) -> std::io::Result<()> {
     if listing.record {
         disk::remove(&dir.join("record"))?;
     }
-    let rest = |name: &&String| matches!(word(name), Some(Word::Ends(..) | Word::Seen(_)));
+    let rest = |name: &&String| matches!(word(name), Some(Word::Ends(..) | Word::Superseded | Word::Seen(_)));
     listing.names.iter().filter(rest).try_for_each(|name| disk::remove(&dir.join(name)))
 }
 

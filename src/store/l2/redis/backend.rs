@@ -12,6 +12,7 @@ use crate::store::key::Key;
 use crate::store::l2::contract::{BATCH, Backend, Event, Log, Stored, Unavailable};
 use crate::store::l2::wire;
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use ::redis::{Cmd, Value};
 use data_encoding::HEXLOWER;
@@ -83,6 +84,31 @@ impl Backend for RedisBackend {
             self.shared.tell(&event, within)?;
         }
         Ok(stored)
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        let reason = Reason::Superseded;
+        let told = |deadline| Event::Retired { key: *key, deadline, reason };
+        let (drop_at, entry) = (drop_at(deadline), wire::event(&told(deadline)));
+        let (entry, deadline) = entry.split_at(entry.len().saturating_sub(8));
+        let by = by.number().to_be_bytes();
+        let arguments: [&[u8]; 5] = [deadline, &[reason.code()], &by, drop_at.as_bytes(), entry];
+        let reply = self.shared.run_on(&scripts::SUPERSEDE, key, &arguments, within)?;
+        let [Value::Int(first), stored] = connect::items(&reply) else {
+            return Err(Unavailable("Redis: an answer is not understood".into()));
+        };
+        let succession = self.shared.stored(stored, &mut Vec::new())?.succession(*first == 1);
+        // By the second one, too: the first may have died before it told the log.
+        if let Succession::First(deadline) | Succession::Second(deadline) = succession {
+            self.shared.tell(&told(deadline), within)?;
+        }
+        Ok(succession)
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

@@ -1,5 +1,6 @@
 //! What the server does as one step. Scripts are sent by their hash, and whole when the server does not know them. They
-//! change single fields of the bytes that `wire` describes: Lua counts from 1, so byte 20 there is 21 here.
+//! change single fields of the bytes that `wire` describes: Lua counts from 1, so byte 20 there is 21 here. The head of
+//! what is there is all of it but the payload.
 //!
 //! Numbers are read byte by byte and not compared as strings, because Lua compares strings by the server's locale; 48
 //! bits fit a Lua number. In a cluster a record and the log are on different servers: there a script gets no log key,
@@ -24,6 +25,15 @@ local function bytes(n)
 end
 local function decimal(n) return string.format('%.0f', n) end
 local function now() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end
+local function head_of(key)
+  local head = redis.call('GETRANGE', key, 0, 43)
+  if string.sub(head, 1, 2) == '\\1S' then head = head .. redis.call('GETRANGE', key, -8, -1) end
+  return head
+end
+local function is_record(head)
+  local kind = string.sub(head, 1, 2)
+  return #head == 44 and kind == '\\1R' or #head == 52 and kind == '\\1S'
+end
 local function log(event) if KEYS[2] then redis.call('XADD', KEYS[2], '*', 'e', event) end end
 ",
                 $body
@@ -46,22 +56,42 @@ return 1"
 /// Keys: record, log. Arguments: deadline (8 bytes), reason (1 byte), when to drop it, entry. Gives the head of what is
 /// there then.
 pub(super) static RETIRE: Script = script!(
-    "local head = redis.call('GETRANGE', KEYS[1], 0, 43)
-if #head == 44 and string.sub(head, 1, 2) == '\\1R' and number(ARGV[1]) < number(string.sub(head, 21, 28)) then
+    "local head = head_of(KEYS[1])
+if is_record(head) and number(ARGV[1]) < number(string.sub(head, 21, 28)) then
   redis.call('SETRANGE', KEYS[1], 20, ARGV[1])
   redis.call('SETRANGE', KEYS[1], 2, ARGV[2])
-  head = redis.call('GETRANGE', KEYS[1], 0, 43)
+  head = head_of(KEYS[1])
   redis.call('PEXPIREAT', KEYS[1], ARGV[3])
   log(ARGV[4])
 end
 return head"
 );
 
+/// Keys: record, log. Arguments: deadline (8 bytes), reason (1 byte), successor (8 bytes), when to drop it, entry
+/// without its deadline. Gives 1 if the place is the successor's, and the head of what is there then.
+pub(super) static SUPERSEDE: Script = script!(
+    "local head = head_of(KEYS[1])
+if not is_record(head) then return {0, head} end
+if #head == 52 then return {string.sub(head, 45) == ARGV[3] and 1 or 0, head} end
+if string.sub(head, 3, 3) == ARGV[2] then return {0, head} end
+local deadline = string.sub(head, 21, 28)
+if number(ARGV[1]) < number(deadline) then
+  deadline = ARGV[1]
+  redis.call('SETRANGE', KEYS[1], 20, deadline)
+  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
+end
+local all = redis.call('GET', KEYS[1])
+redis.call('SETRANGE', KEYS[1], #all, ARGV[3])
+redis.call('SETRANGE', KEYS[1], 1, 'S' .. ARGV[2])
+log(ARGV[5] .. deadline)
+return {1, head_of(KEYS[1])}"
+);
+
 /// Keys: record, log. Arguments: tombstone, when to drop it, entry. Gives the head of what was there before. What
 /// another version of the module wrote stays.
 pub(super) static END: Script = script!(
-    "local head = redis.call('GETRANGE', KEYS[1], 0, 43)
-if head ~= '' and string.sub(head, 1, 2) ~= '\\1R' then return head end
+    "local head = head_of(KEYS[1])
+if head ~= '' and not is_record(head) then return head end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('PEXPIREAT', KEYS[1], ARGV[2])
 log(ARGV[3])
@@ -70,8 +100,8 @@ return head"
 
 /// Keys: record. Arguments: last seen (8 bytes).
 pub(super) static TOUCH: Script = script!(
-    "local head = redis.call('GETRANGE', KEYS[1], 0, 43)
-if #head == 44 and string.sub(head, 1, 2) == '\\1R' and number(ARGV[1]) > number(string.sub(head, 37, 44)) then
+    "local head = head_of(KEYS[1])
+if is_record(head) and number(ARGV[1]) > number(string.sub(head, 37, 44)) then
   redis.call('SETRANGE', KEYS[1], 36, ARGV[1])
 end
 return 1"

@@ -65,11 +65,22 @@ impl Shared {
         arguments: &[&[u8]],
         within: Instant,
     ) -> Result<Stored, Unavailable> {
+        let reply = self.run_on(script, key, arguments, within)?;
+        self.stored(&reply, &mut Vec::new())
+    }
+
+    /// Runs a script that changes a record.
+    pub(super) fn run_on(
+        &self,
+        script: &scripts::Script,
+        key: &Key,
+        arguments: &[&[u8]],
+        within: Instant,
+    ) -> Result<Value, Unavailable> {
         let name = self.names.record(key);
         let both = [name.as_slice(), &self.names.log];
         let keys = if self.route.is_cluster() { both.get(..1).unwrap_or_default() } else { &both };
-        let reply = self.write(script, keys, arguments, within).map_err(|fault| self.unavailable(&fault))?;
-        self.stored(&reply, &mut Vec::new())
+        self.write(script, keys, arguments, within).map_err(|fault| self.unavailable(&fault))
     }
 
     /// In a cluster the log's server is told by a command of its own, after the record's.

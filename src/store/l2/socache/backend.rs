@@ -9,6 +9,7 @@ use crate::store::l2::contract::{Backend, Log, Stored, Unavailable};
 use crate::store::l2::wire;
 use crate::store::l2::workers::{Fault, Spawn, Workers};
 use crate::store::record::Record;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -66,6 +67,17 @@ impl Backend for SocacheBackend {
     ) -> Result<Stored, Unavailable> {
         let key = *key;
         self.run(within, move |engine| engine.retire(&key, deadline, reason))
+    }
+
+    fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+        within: Instant,
+    ) -> Result<Succession, Unavailable> {
+        let key = *key;
+        self.run(within, move |engine| engine.supersede(&key, by, deadline))
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

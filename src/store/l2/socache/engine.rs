@@ -1,11 +1,12 @@
 //! What is done with the entries of a cache, so that nothing comes back: `mod.rs` says why it does not. Marks are in
 //! `marks`.
 
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, Instant, SystemClock, Timestamp, sleep};
 use crate::store::key::Key;
 use crate::store::l2::contract::{Metadata, Stored};
 use crate::store::l2::wire;
 use crate::store::l2::workers::Fault;
+use crate::store::succession::{Succession, Successor};
 use crate::store::tombstone::{Reason, Tombstone};
 use data_encoding::BASE64URL_NOPAD;
 use parking_lot::Mutex;
@@ -35,6 +36,10 @@ pub trait Cache: Send + Sync {
 const MARGIN: Duration = Duration::from_secs(2);
 /// The guard is stored anew when it is gone.
 const GUARD_KEPT: Duration = Duration::from_secs(3600);
+/// Whoever wants a session's place writes that within so long after a look that found it free, or has failed.
+const QUICKLY: Duration = Duration::from_millis(12);
+/// And has it who finds that written so long after it was.
+const SETTLED: Duration = Duration::from_millis(15);
 /// Locks over keys: what reads and then writes an entry does so one at a time in this process.
 const LOCKS: usize = 64;
 
@@ -75,40 +80,80 @@ impl Engine {
 
     /// How a key stands, and the payload of its record.
     pub(super) fn look(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
-        self.certainly(|| self.look_once(key), |(stored, _)| matches!(stored, Stored::Tombstone(_)))
+        self.look_closely(key).map(|(stored, payload, _)| (stored, payload))
     }
 
-    fn look_once(&self, key: &Key) -> Result<(Stored, Vec<u8>), Fault> {
-        let (stored, payload) = match self.cache.retrieve(&self.id(key, ""))? {
-            Some(bytes) => understood(&bytes)?,
-            None => (Stored::Nothing, Vec::new()),
+    /// The same, and who has the place of the session.
+    fn look_closely(&self, key: &Key) -> Result<(Stored, Vec<u8>, Option<Successor>), Fault> {
+        self.certainly(|| self.look_once(key), |(stored, ..)| matches!(stored, Stored::Tombstone(_)))
+    }
+
+    fn look_once(&self, key: &Key) -> Result<(Stored, Vec<u8>, Option<Successor>), Fault> {
+        let (stored, payload, successor) = match self.cache.retrieve(&self.id(key, ""))? {
+            Some(bytes) => {
+                let (stored, payload) = understood(&bytes)?;
+                (stored, payload, wire::successor(&bytes))
+            }
+            None => (Stored::Nothing, Vec::new(), None),
         };
         if let Stored::Tombstone(_) = stored {
-            return Ok((stored, payload));
+            return Ok((stored, payload, None));
         }
         if let Some(tombstone) = self.tombstone_of(key)? {
-            return Ok((Stored::Tombstone(tombstone), Vec::new()));
+            return Ok((Stored::Tombstone(tombstone), Vec::new(), None));
         }
-        let Stored::Record(metadata) = stored else { return Ok((stored, payload)) };
+        let Stored::Record(metadata) = stored else { return Ok((stored, payload, None)) };
         let last_seen = self.last_seen(key)?.unwrap_or_default().max(metadata.last_seen);
-        Ok((Stored::Record(Metadata { last_seen, ..metadata }), payload))
+        Ok((Stored::Record(Metadata { last_seen, ..metadata }), payload, successor))
     }
 
     /// As `Backend::retire`.
     pub(super) fn retire(&self, key: &Key, deadline: Timestamp, reason: Reason) -> Result<Stored, Fault> {
         let _one_at_a_time = self.lock(key).lock();
-        let (stored, payload) = self.look(key)?;
+        let (stored, payload, successor) = self.look_closely(key)?;
         let Stored::Record(mut metadata) = stored else { return Ok(stored) };
         if deadline >= metadata.deadline {
             return Ok(stored);
         }
         (metadata.deadline, metadata.ends_as) = (deadline, reason);
-        let bytes = wire::stored_record(&metadata, &payload);
+        let bytes = wire::stored_record(&metadata, successor, &payload);
         self.cache.store(&self.id(key, ""), kept_until(deadline), &bytes)?;
         match self.is_overtaken(key)? {
             true => self.look(key).map(|(stored, _)| stored),
             false => Ok(Stored::Record(metadata)),
         }
+    }
+
+    /// As `Backend::supersede`. All that a cache can do is to store over what is there, so that who wants the place
+    /// writes its name and looks after a while whether that is still the one that stands there (Fischer's way). Who
+    /// found the place free before it was taken has written by then, and who finds it taken does not write: so of two
+    /// that looked, none is told that it is the first but the one who wrote last. Who was too slow may have written
+    /// over the name of one who was told; nobody reads that again who could take it for the truth.
+    pub(super) fn supersede(
+        &self,
+        key: &Key,
+        by: Successor,
+        deadline: Timestamp,
+    ) -> Result<Succession, Fault> {
+        let locked = self.lock(key).lock();
+        let start = Instant::now();
+        let (stored, payload, successor) = self.look_closely(key)?;
+        let Stored::Record(mut metadata) = stored else { return Ok(stored.succession(false)) };
+        if successor.is_some() || metadata.ends_as == Reason::Superseded {
+            return Ok(stored.succession(successor == Some(by)));
+        }
+        let deadline = deadline.min(metadata.deadline);
+        (metadata.deadline, metadata.ends_as) = (deadline, Reason::Superseded);
+        let bytes = wire::stored_record(&metadata, Some(by), &payload);
+        self.cache.store(&self.id(key, ""), kept_until(deadline), &bytes)?;
+        if start.elapsed() > QUICKLY {
+            return Err(Fault::Odd("the cache was too slow to tell who came first".into()));
+        }
+        drop(locked);
+        self.is_overtaken(key)?;
+        sleep(SETTLED);
+        let (stored, _, successor) = self.look_closely(key)?;
+        Ok(stored.succession(successor == Some(by)))
     }
 
     /// As `Backend::end`.
