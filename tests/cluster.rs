@@ -6,6 +6,7 @@
 
 mod cluster {
     mod chaos;
+    mod concurrent;
     mod conf;
     mod drift;
     mod faults;

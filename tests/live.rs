@@ -16,6 +16,7 @@ mod live {
     mod export;
     mod joints {
         mod clocks;
+        mod concurrent;
         mod counters;
         mod gateways;
         mod headers;

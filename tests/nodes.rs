@@ -5,6 +5,8 @@
 
 #[path = "nodes/logless.rs"]
 mod logless;
+#[path = "nodes/succession.rs"]
+mod succession;
 #[path = "nodes/wrapped.rs"]
 mod wrapped;
 

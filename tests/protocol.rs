@@ -15,6 +15,7 @@ mod protocol {
     pub(crate) mod search;
     mod state;
     mod store;
+    pub(crate) mod succession;
     mod watcher;
 }
 
@@ -23,6 +24,7 @@ use protocol::cluster::{
     Request,
 };
 use protocol::search::{Report, search};
+use protocol::succession::{Changes, ONE_SUCCESSOR, SOMEBODY_HAS_IT, Wrong};
 
 /// One session that may be ended once: on node 0, while node 1 serves its pages. Processes may die, and that is all.
 const PLAIN: Cluster = Cluster {
@@ -178,4 +180,32 @@ is_found! {
     a_lease_needs_the_whole_log: OneBatchIsEnough in TWO_KEYS, READ_IS_REFUSED;
     an_answer_must_come_within_the_bound: AnAnswerMayTakeForEver in FAULTY, NO_RESURRECTION;
     the_identity_must_be_of_all_servers: TheIdentityIsOfTheLogOnly in TWO_STEPS_LOSSY, ASSERTED_AGAIN;
+}
+
+/// Two changes of one session; answers are lost, and processes die.
+const CHANGES: Changes = Changes { losses: 3, deaths: 2, wrong: None };
+
+#[test]
+fn of_two_changes_of_a_session_one_wins_whatever_is_lost() {
+    let report = search(&CHANGES, usize::MAX);
+    eprintln!("{} states, {} transitions", report.states, report.transitions);
+    assert!(report.violation.is_none(), "{}", report.violation.unwrap().1);
+    assert!(report.states > 200, "it is searched");
+}
+
+#[test]
+fn each_rule_of_the_succession_is_needed() {
+    let lossless = Changes { losses: 0, deaths: 0, ..CHANGES };
+    for (wrong, among, property) in [
+        (Wrong::TheInstantDecides, lossless, ONE_SUCCESSOR),
+        (Wrong::TheInstantDecides, CHANGES, SOMEBODY_HAS_IT),
+        (Wrong::WhoAsksAgainIsNotKnown, CHANGES, SOMEBODY_HAS_IT),
+        (Wrong::ThePlaceIsTakenBeforeThereIsASuccessor, CHANGES, SOMEBODY_HAS_IT),
+        (Wrong::TheSecondKeepsItsSession, lossless, ONE_SUCCESSOR),
+    ] {
+        let report = search(&Changes { wrong: Some(wrong), ..among }, usize::MAX);
+        let (broken, trace) = report.violation.expect("it is found");
+        eprintln!("{wrong:?}:\n{trace}");
+        assert_eq!(broken, property, "{wrong:?}");
+    }
 }

@@ -25,9 +25,13 @@ pub(super) fn budget() -> &'static Budget {
 }
 
 pub(super) fn with_sessions(test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
+    with_grace(Policy::default().grace, test);
+}
+
+pub(super) fn with_grace(grace: Duration, test: impl FnOnce(&Sessions<'_, '_, ProcessLock>)) {
     let (geometry, words) = words();
     let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
-    test(&Sessions::new(&store, &Realm::new("test"), Policy::default(), budget()));
+    test(&Sessions::new(&store, &Realm::new("test"), Policy { grace, ..Policy::default() }, budget()));
 }
 
 pub(super) fn alice() -> Payload {

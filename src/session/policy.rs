@@ -30,6 +30,16 @@ impl Policy {
         now.before(head_start)
     }
 
+    /// Clocks of nodes differ by less than this, unless they are set wrong.
+    const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+
+    /// Until when a session answers that is superseded `now`. Without a grace, it does on no node any more, also on one
+    /// whose clock is behind.
+    #[must_use]
+    pub fn answers_until(&self, now: Timestamp) -> Timestamp {
+        if self.grace.is_zero() { now.before(Self::CLOCKS_DIFFER) } else { now.after(self.grace) }
+    }
+
     /// Whether a session that was found may still be used. The absolute deadline has been judged by the store.
     ///
     /// # Errors

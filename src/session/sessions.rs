@@ -5,7 +5,6 @@ use super::id::SessionId;
 use super::payload::{Payload, PayloadError};
 use super::policy::Policy;
 use super::realm::{Derived, Realm};
-use super::rights::Rights;
 use super::scope::{Effect, Scope};
 use crate::chance;
 use crate::clock::Timestamp;
@@ -14,6 +13,7 @@ use crate::store::l1::{Lookup, Slot, TableError, WriteLock};
 use crate::store::l2::Metadata;
 use crate::store::moment::Moment;
 use crate::store::record::Record;
+use crate::store::succession::Succession;
 use crate::store::tiers::{Budget, Fetched, Loaded, Store, StoreError};
 use crate::store::tombstone::{Reason, Tombstone};
 use std::sync::Arc;
@@ -238,36 +238,64 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
 
     /// Puts a new session with `payload` in the place of `old`. The old id still answers for the grace; the new one
     /// keeps the old one's absolute timeout, and remembers the first of their line: whichever of them is ended, all
-    /// are.
+    /// are. Of all that would take the place, at the same moment or later, on whatever node, one does.
     ///
     /// # Errors
-    /// As [`Sessions::begin`]; `old` then goes on as it was. [`SessionError::Superseded`] if another took the place of
-    /// one that has rights first.
+    /// As [`Sessions::begin`]; `old` then goes on as it was, or, where the store did not say whether it took part, for
+    /// the grace. [`SessionError::Superseded`] if another took the place first.
     pub fn supersede(&self, old: &Session, payload: &Payload, now: Timestamp) -> Result<Begun, SessionError> {
+        let (begun, is_first) = self.succeed(old, payload, now)?;
+        if is_first {
+            return Ok(begun);
+        }
+        // The first may have taken rights: they must not come back by this one. Its line goes on.
+        let until = old.born_deadline.after(Self::TOMBSTONE_MARGIN);
+        let tombstone = Tombstone { reason: Reason::Superseded, node: 0, at: now, until, ends_line: false };
+        self.store.end(&begun.session.key, tombstone, now, self.budget)?;
+        Err(SessionError::Superseded)
+    }
+
+    /// As [`Sessions::supersede`], where it does no harm that several take the place, and each goes on.
+    ///
+    /// # Errors
+    /// As [`Sessions::begin`].
+    pub fn supersede_too(
+        &self,
+        old: &Session,
+        payload: &Payload,
+        now: Timestamp,
+    ) -> Result<Begun, SessionError> {
+        Ok(self.succeed(old, payload, now)?.0)
+    }
+
+    /// Begins a session of the line of `old`, and asks for the place of `old`. Says whether it was the first to ask.
+    fn succeed(
+        &self,
+        old: &Session,
+        payload: &Payload,
+        now: Timestamp,
+    ) -> Result<(Begun, bool), SessionError> {
         let origin = old.origin();
         // A mark that came since the old one was looked at goes for the new one.
         let born_under = old.payload.born_under;
         let payload = Payload { origin: Some(*origin.as_bytes()), born_under, ..payload.clone() };
+        // In this order: who dies in between leaves a session whose id nobody knows, and which idles out; the other way
+        // round, the user would have none.
         let begun = self.create(payload, old.created, old.born_deadline, now, now)?;
-        let until = now.after(self.policy.grace);
-        let ended = self.store.retire(&old.key, until, Reason::Superseded, now, self.budget)?;
-        if ended == Some(Reason::Superseded) && old.payload.rights != Rights::default() {
-            // Another change came first, and may have taken rights: they must not come back by this one.
-            let until = old.born_deadline.after(Self::TOMBSTONE_MARGIN);
-            let tombstone =
-                Tombstone { reason: Reason::Superseded, node: 0, at: now, until, ends_line: false };
-            self.store.end(&begun.session.key, tombstone, now, self.budget)?;
-            return Err(SessionError::Superseded);
-        }
+        let until = self.policy.answers_until(now);
+        let succession = self.store.supersede(&old.key, &begun.session.key, until, now, self.budget)?;
         // A logout may have come in between, perhaps before the new session was there to be ended.
-        let ended = match ended.filter(|&reason| reason != Reason::Superseded) {
-            None if origin != old.key => self.end_of_line(&origin, true, now)?,
-            ended => ended,
+        let ended = match succession {
+            Succession::Gone(reason) => Some(reason.unwrap_or(Reason::Evicted)),
+            Succession::First(_) | Succession::Second(_) if origin != old.key => {
+                self.end_of_line(&origin, true, now)?
+            }
+            Succession::First(_) | Succession::Second(_) => None,
         };
         if let Some(reason) = ended {
             self.end(&begun.session, reason, now)?;
         }
-        Ok(begun)
+        Ok((begun, !matches!(succession, Succession::Second(_))))
     }
 
     /// Begins a session beside `old`, of another line, with the absolute timeout of `old`.

@@ -166,9 +166,15 @@ impl Session {
     /// # Errors
     /// [`SessionError::Superseded`] if it may not.
     pub fn permits(&self, change: Change) -> Result<(), SessionError> {
-        let harmless = matches!(change, Change::Data | Change::Login | Change::FirstRights)
-            && self.payload().rights == Rights::default();
-        if self.is_superseded() && !harmless { Err(SessionError::Superseded) } else { Ok(()) }
+        if self.is_superseded() && !self.takes_any(change) { Err(SessionError::Superseded) } else { Ok(()) }
+    }
+
+    /// Whether a change of that kind may win although another did: so that requests which a browser sends at once keep
+    /// what each of them says. There are no rights that the other can have taken, and those that come are evaluated
+    /// now. Not an order of an application: what it gives, the other may have been told not to.
+    fn takes_any(&self, change: Change) -> bool {
+        matches!(change, Change::Data | Change::Login | Change::FirstRights)
+            && self.payload().rights == Rights::default()
     }
 }
 
@@ -203,7 +209,11 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
                 if change == Change::Login {
                     payload.auth_time = auth_time;
                 }
-                match old.permits(change).and_then(|()| self.supersede(old, &payload, now)) {
+                let superseded = old.permits(change).and_then(|()| match old.takes_any(change) {
+                    true => self.supersede_too(old, &payload, now),
+                    false => self.supersede(old, &payload, now),
+                });
+                match superseded {
                     // The first change wins, and the browser has its cookie.
                     Err(SessionError::Superseded) => return Ok(None),
                     begun => (begun?, old.payload().principal.is_none()),

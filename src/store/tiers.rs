@@ -12,6 +12,7 @@ use super::l1::{Arrival, Created, Found, Lookup, Slot, Table, TableError, Torn, 
 use super::l2::{Backend, Metadata, Stored, Unavailable};
 use super::moment::Moment;
 use super::record::Record;
+use super::succession::{Succession, Successor};
 use super::tombstone::{Reason, Tombstone};
 use super::visits;
 use crate::clock::{Instant, Timestamp, uptime};
@@ -310,48 +311,37 @@ impl<'m, L: WriteLock> Store<'m, L> {
         Ok(Created { evicted_live: 0 })
     }
 
-    /// Moves the deadline of a record earlier, never later; `reason` is told once it has passed. Returns why the
-    /// session had ended before, if it had; or `reason`, if it had been retired for that before.
+    /// Has the session of key `by` take the place of another, which answers until `deadline`, unless it was to end
+    /// earlier, and then ends as [`Reason::Superseded`]. Of all that ask for a place, on all nodes, one is the first.
     ///
     /// # Errors
-    /// When the store did not confirm it.
-    pub fn retire(
+    /// When the store did not confirm it: `by` may have the place or not, and must not be given to anybody.
+    pub fn supersede(
         &self,
         key: &Key,
+        by: &Key,
         deadline: Timestamp,
-        reason: Reason,
         now: Timestamp,
         budget: &Budget,
-    ) -> Result<Option<Reason>, StoreError> {
-        // It was retired before, to an earlier deadline.
-        let earlier =
-            |stands: Timestamp, ends_as: Reason| (ends_as == reason && stands < deadline).then_some(ends_as);
-        let Some(cluster) = &self.cluster else {
-            self.table.retire(key, deadline, reason, now)?;
-            return match self.table.peek(key, now) {
-                Lookup::Absent(Some(gone)) => Ok(Some(gone.reason)),
-                Lookup::Absent(None) => Ok(Some(Reason::Evicted)),
-                Lookup::Found(found) => Ok(earlier(found.deadline, found.ends_as)),
-                Lookup::Torn => Err(Torn.into()),
-            };
-        };
+    ) -> Result<Succession, StoreError> {
+        let Some(cluster) = &self.cluster else { return Ok(self.table.supersede(key, deadline, now)?) };
+        let (by, mut was_first) = (Successor::of(by), false);
         for _ in 0..ATTEMPTS {
             let generation = self.table.link().generation();
-            let stands =
-                budget.spend(|within| self.backend(cluster).retire(key, deadline, reason, within))?;
-            let _ = self.table.retire(key, deadline, reason, now);
+            let succession =
+                budget.spend(|within| self.backend(cluster).supersede(key, by, deadline, within))?;
+            if let Succession::First(until) | Succession::Second(until) = succession {
+                // The log will bring it here in a moment, should the table not take it now.
+                let _ = self.table.retire(key, until, Reason::Superseded, now);
+            }
+            let is_first = matches!(succession, Succession::First(_));
             // Else a store is followed now that may have lost it, and may have been told of what is known here before
             // this.
             if self.table.link().generation() == generation {
-                return Ok(match stands {
-                    Stored::Record(metadata) if metadata.deadline > now => {
-                        earlier(metadata.deadline, metadata.ends_as)
-                    }
-                    Stored::Record(metadata) => Some(metadata.ends_as),
-                    Stored::Tombstone(tombstone) => Some(tombstone.reason),
-                    Stored::Nothing => Some(Reason::Evicted),
-                });
+                // It may have been told by this node that the place is taken, and not by whom. Nobody knows then.
+                return if was_first && !is_first { Err(unsettled()) } else { Ok(succession) };
             }
+            was_first |= is_first;
         }
         Err(unsettled())
     }

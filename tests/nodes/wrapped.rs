@@ -9,7 +9,7 @@ use mod_session_cluster::store::l2::{
 use mod_session_cluster::store::record::Record;
 use mod_session_cluster::store::succession::{Succession, Successor};
 use mod_session_cluster::store::tombstone::{Reason, Tombstone};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ pub(super) struct Wrapped {
     has_log: bool,
     /// How many loads from now on one of them takes longer than the logout bound; 0 for none.
     slow_in: AtomicU32,
+    /// Whether answers about who takes a session's place are lost.
+    loses_answers: AtomicBool,
 }
 
 impl Wrapped {
@@ -40,6 +42,13 @@ impl Wrapped {
     /// Lets the `n`th load from now on, counted from 1, take longer than the logout bound.
     pub(super) fn slow_down(&self, n: u32) {
         self.slow_in.store(n, Ordering::Relaxed);
+    }
+}
+
+impl Wrapped {
+    /// Loses the answers about who takes a session's place from now on, or loses none.
+    pub(super) fn lose_answers(&self, lost: bool) {
+        self.loses_answers.store(lost, Ordering::Relaxed);
     }
 }
 
@@ -74,7 +83,11 @@ impl Backend for Wrapped {
         deadline: Timestamp,
         within: Instant,
     ) -> Result<Succession, Unavailable> {
-        self.store.supersede(key, by, deadline, within)
+        let succession = self.store.supersede(key, by, deadline, within);
+        if self.loses_answers.load(Ordering::Relaxed) {
+            return Err(Unavailable("the answer was lost".into()));
+        }
+        succession
     }
 
     fn end(&self, key: &Key, tombstone: &Tombstone, within: Instant) -> Result<Stored, Unavailable> {

@@ -10,7 +10,7 @@ use crate::module::conf;
 use crate::module::conf::questions::Value;
 use crate::module::htaccess;
 use crate::module::log;
-use crate::module::visit::Visit;
+use crate::module::visit::{Known, Visit};
 use crate::session::payload::{Means, Payload};
 use crate::session::rights::{Evaluated, LOGIN, Rights, split};
 use crate::session::sessions::Session;
@@ -153,10 +153,10 @@ pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -
             return Fresh::Answer(answer::try_later(r));
         }
     };
-    match (result, visit.known_session()) {
-        (Ok(()), Some(session)) => Fresh::Session(session),
-        (Ok(()), None) => Fresh::LoginNeeded,
-        (Err(error), _) => Fresh::Answer(answer::failed(r, &error)),
+    match (result, visit.session()) {
+        (Ok(()), Known::Found(session)) => Fresh::Session(session),
+        (Ok(()), Known::Absent(_)) => Fresh::LoginNeeded,
+        (Ok(()), Known::Unavailable(error)) | (Err(error), _) => Fresh::Answer(answer::failed(r, &error)),
     }
 }
 

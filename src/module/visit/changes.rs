@@ -32,7 +32,7 @@ impl<'r> Visit<'r> {
     }
 
     /// Signs in whom `payload` names, by the word of `voucher`; `from` is the session that counts where `r` goes. False
-    /// if another request had changed that session first; then all stays as it is. See [`Sessions::sign_in`].
+    /// if another request had changed that session first; then nothing begins. See [`Sessions::sign_in`].
     ///
     /// # Errors
     /// When it was not stored; then no cookie is set either.
@@ -63,7 +63,7 @@ impl<'r> Visit<'r> {
     }
 
     /// Begins a session, and sets its cookie. False if another request had taken the place of the old one first; then
-    /// all stays as it is.
+    /// none begins.
     ///
     /// # Errors
     /// When it was not stored; then no cookie is set either.
@@ -92,9 +92,13 @@ impl<'r> Visit<'r> {
         Occasion { watermark: self.state.watermark.get(), list: self.host.ledger(), client, now: self.now() }
     }
 
-    /// Gives the browser the cookie of a session that has begun. False if there is none.
+    /// Gives the browser the cookie of a session that has begun. False if there is none, because another request has
+    /// taken the place of the one that came along: that one then counts only if it still answers.
     fn welcome(self, established: Option<Established>) -> bool {
-        let Some(Established { begun, unlisted, .. }) = established else { return false };
+        let Some(Established { begun, unlisted, .. }) = established else {
+            self.look_again();
+            return false;
+        };
         if let Some(error) = unlisted {
             log::failure(self.r, &error);
         }

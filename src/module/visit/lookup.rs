@@ -20,6 +20,12 @@ impl Visit<'_> {
         known
     }
 
+    /// Looks once more for the session that came along.
+    pub(super) fn look_again(self) {
+        let known = self.look_up();
+        *self.state.known.borrow_mut() = Some(known);
+    }
+
     fn look_up(self) -> Known {
         // Not when the request line came: a connection may be parked after it for as long as it likes.
         let moment = self.host.store().moment(|| SystemClock.now());

@@ -1,7 +1,9 @@
 //! What sessions promise, over a table in one process.
 
 use super::*;
-use crate::session::fixture::{START, after, alice, budget, found as resume, of, with_sessions, words};
+use crate::session::fixture::{
+    START, after, alice, budget, found as resume, of, with_grace, with_sessions, words,
+};
 use crate::store::l1::{ProcessLock, Table};
 
 #[test]
@@ -99,6 +101,92 @@ fn a_superseded_session_answers_for_the_grace_and_a_logout_ends_both() {
         sessions.end(&newest, Reason::Logout, after(121)).unwrap();
         assert_eq!(resume(sessions, new.id(), 122), Err(Some(Reason::Logout)));
         assert_eq!(resume(sessions, newest.id(), 122), Err(Some(Reason::Logout)));
+    });
+}
+
+#[test]
+fn of_two_changes_at_one_instant_the_first_wins_and_the_other_leaves_nothing() {
+    for grace in [Duration::ZERO, Policy::default().grace] {
+        with_grace(grace, |sessions| {
+            let old = sessions.begin(&alice(), false, START).unwrap().session;
+            let new = sessions.supersede(&old, &of("first"), after(1)).unwrap().session;
+            for at in [0, 1, 2] {
+                let second = sessions.supersede(&old, &of("second"), after(at));
+                assert!(matches!(second, Err(SessionError::Superseded)), "at {at}");
+            }
+            assert_eq!(
+                resume(sessions, new.id(), 2),
+                Ok(Payload { origin: new.payload().origin, ..of("first") })
+            );
+            assert_eq!(sessions.store().table().stats().live, 2, "the old one and its successor");
+            // Nothing that the others left ends their line.
+            let newest = sessions.supersede(&new, &of("first"), after(3)).unwrap().session;
+            assert!(resume(sessions, newest.id(), 3).is_ok());
+        });
+    }
+}
+
+#[test]
+fn of_changes_that_all_threads_make_at_once_one_wins() {
+    let (geometry, words) = words();
+    let store = Store::alone(Table::format(&words, ProcessLock::new(), geometry, START));
+    let realm = Realm::new("test");
+    let policy = Policy { grace: Duration::ZERO, ..Policy::default() };
+    for _ in 0..50 {
+        let old =
+            Sessions::new(&store, &realm, policy, budget()).begin(&alice(), false, START).unwrap().session;
+        let barrier = std::sync::Barrier::new(4);
+        let one = || {
+            let budget = Budget::new(Duration::from_millis(50));
+            let sessions = Sessions::new(&store, &realm, policy, &budget);
+            barrier.wait();
+            sessions.supersede(&old, &alice(), after(1)).is_ok()
+        };
+        let won = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+            threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()
+        });
+        assert_eq!(won, 1);
+    }
+}
+
+#[test]
+fn without_a_grace_the_old_id_is_refused_at_once_and_nobody_else_is() {
+    with_grace(Duration::ZERO, |sessions| {
+        let mut line = vec![sessions.begin(&alice(), false, START).unwrap().session];
+        for at in [0, 0, 1, 1, 2] {
+            let old = line.last().unwrap();
+            assert!(resume(sessions, old.id(), at).is_ok());
+            let new = sessions.supersede(old, &alice(), after(at)).unwrap().session;
+            assert!(!sessions.goes_on(old, after(at)));
+            assert!(sessions.goes_on(&new, after(at)));
+            assert_eq!(resume(sessions, old.id(), at), Err(Some(Reason::Superseded)));
+            assert!(resume(sessions, new.id(), at).is_ok());
+            line.push(new);
+        }
+        // Long after all others of the line are forgotten.
+        sessions.store().table().purge(after(3700)).unwrap();
+        assert!(resume(sessions, line[5].id(), 1700).is_ok());
+        sessions.end(&line[2], Reason::Logout, after(1701)).unwrap();
+        assert_eq!(resume(sessions, line[5].id(), 1702), Err(Some(Reason::Logout)));
+    });
+}
+
+#[test]
+fn a_change_shortly_before_the_end_is_a_change_all_the_same() {
+    with_sessions(|sessions| {
+        let old = sessions.begin(&alice(), false, START).unwrap().session;
+        for minute in (0..12 * 60).step_by(20) {
+            assert!(resume(sessions, old.id(), minute * 60).is_ok());
+        }
+        // Less is left than the grace.
+        let late = 12 * 3600 - 5;
+        assert!(resume(sessions, old.id(), late).is_ok());
+        let new = sessions.supersede(&old, &alice(), after(late)).unwrap().session;
+        assert!(matches!(sessions.supersede(&old, &alice(), after(late)), Err(SessionError::Superseded)));
+        assert!(!sessions.goes_on(&old, after(late)));
+        assert_eq!(new.deadline(), old.deadline());
+        assert_eq!(resume(sessions, new.id(), 12 * 3600), Err(Some(Reason::Lifetime)));
     });
 }
 
