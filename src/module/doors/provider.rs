@@ -68,7 +68,7 @@ impl SessionProvider for Provider {
 
 type Saved = Result<(), Arc<SessionError>>;
 
-fn save(visit: Visit<'_>, session: &Session, entries: Vec<Entry>, max_age: u32) -> Saved {
+fn save(visit: Visit<'_>, session: &Arc<Session>, entries: Vec<Entry>, max_age: u32) -> Saved {
     let had = session.payload();
     if had.entries == entries && had.max_age == max_age {
         return Ok(());
@@ -86,9 +86,10 @@ fn save(visit: Visit<'_>, session: &Session, entries: Vec<Entry>, max_age: u32) 
     if credentials(&had.entries).any(|credential| !entries.contains(credential)) {
         // A logout, or somebody else: nothing of the login may go on, under whatever id it was known.
         if own_login {
+            let Some(session) = visit.take_place(session)? else { return Ok(()) };
             visit.end_shown(Reason::Logout)?;
             let payload = Payload { entries, max_age, ..had.clone() };
-            visit.begin(Beginning::Beside { old: session, payload: &payload })?;
+            visit.begin(Beginning::Beside { old: &session, payload: &payload })?;
             return Ok(());
         }
         let payload = Payload { entries, max_age, ..Payload::default() };

@@ -12,6 +12,7 @@ use crate::session::payload::Principal;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
 use crate::session::sign_in::{Beginning, Change};
+use std::sync::Arc;
 
 const FORM: Bounds = Bounds { fields: 4, bytes: 4096, optional: false };
 
@@ -60,16 +61,17 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
 fn act(
     visit: Visit<'_>,
     list: &LedgerSecret,
-    session: &Session,
+    session: &Arc<Session>,
     person: &Principal,
     form: &Form,
 ) -> Result<Said, SessionError> {
     // Its successor may have fewer rights: who has that one asks again.
     session.permits(Change::Rights)?;
     if form.get("others").is_some() {
+        let session = visit.take_place(session)?.ok_or(SessionError::Superseded)?;
         // One mark ends all, also those that no list has; this browser gets a session that was born after it.
         visit.mark(Scope::Person(person), Effect::End)?;
-        visit.begin(Beginning::Beside { old: session, payload: session.payload() })?;
+        visit.begin(Beginning::Beside { old: &session, payload: session.payload() })?;
         return Ok(Said::OthersEnded);
     }
     let wanted = form.get("session").unwrap_or_default();

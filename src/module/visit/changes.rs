@@ -5,9 +5,10 @@ use crate::ffi::mod_session;
 use crate::module::log;
 use crate::session::ledger::Listed;
 use crate::session::payload::Payload;
+use crate::session::rights::Rights;
 use crate::session::scope::{Effect, Scope};
 use crate::session::sessions::{Session, SessionError};
-use crate::session::sign_in::{Beginning, Established, Inheritance, Occasion, Shown, Voucher};
+use crate::session::sign_in::{Beginning, Change, Established, Inheritance, Occasion, Shown, Voucher};
 use crate::store::tombstone::Reason;
 use std::sync::Arc;
 
@@ -71,6 +72,21 @@ impl<'r> Visit<'r> {
         let client = self.client();
         let established = self.sessions().establish(beginning, self.occasion(client))?;
         Ok(self.welcome(established))
+    }
+
+    /// Puts a session that says the same in the place of one that is going to be ended while a new one carries on what
+    /// it says: else rights that another request takes at that moment would come back by the new one. `None` if another
+    /// was first. One without rights keeps its place: nothing can be taken of it.
+    ///
+    /// # Errors
+    /// When it was not stored; then no cookie is set either.
+    pub(crate) fn take_place(self, old: &Arc<Session>) -> Result<Option<Arc<Session>>, SessionError> {
+        let payload = old.payload();
+        if payload.rights == Rights::default() {
+            return Ok(Some(Arc::clone(old)));
+        }
+        let is_taken = self.begin(Beginning::InPlaceOf { old, payload, change: Change::Order })?;
+        Ok(self.known_session().filter(|_| is_taken))
     }
 
     /// The session that came along. One of which nobody could tell is asked for again by its id, when it is ended.

@@ -68,6 +68,36 @@ fn of_two_orders_at_the_same_moment_one_wins() {
 }
 
 #[test]
+fn to_end_all_others_at_the_same_moment_brings_no_right_back() {
+    let httpd = start(
+        "SessionClusterSecret file:secret\n<Location /mine>\nSetHandler session-cluster-mine\nAuthType Session\n\
+         Require valid-user\n</Location>",
+    );
+    for pair in 0..40 {
+        let mut browser = httpd.browser();
+        order(&mut browser, "replace=user=alice&grant=staff");
+        let (mut one, mut other) = (browser.clone(), browser.clone());
+        let barrier = Barrier::new(2);
+        let is_revoked = std::thread::scope(|scope| {
+            let revoking = scope.spawn(|| {
+                barrier.wait();
+                order(&mut one, "update=revoke=staff").header("Set-Cookie").is_some()
+            });
+            barrier.wait();
+            // The program takes a few milliseconds.
+            std::thread::sleep(Duration::from_micros(200 * pair));
+            let ended = other.post("/mine", &[("others", "1")]);
+            let is_revoked = revoking.join().unwrap();
+            assert_eq!(ended.status, if is_revoked { 503 } else { 200 }, "pair {pair}: {ended:?}");
+            is_revoked
+        });
+        let (winner, expected) = if is_revoked { (&mut one, "") } else { (&mut other, "staff") };
+        assert_eq!(grants(winner), expected, "pair {pair}");
+        assert_eq!(winner.get("/app/page.html").expect(200).user(), Some("alice"));
+    }
+}
+
+#[test]
 fn without_a_grace_new_rights_hold_at_once_and_nobody_is_logged_out() {
     let httpd = Site::new(Mpm::Event)
         .load(&["authz_groupfile"])
