@@ -248,17 +248,14 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         if is_first {
             return Ok(begun);
         }
-        // The first may have taken rights: they must not come back by this one. Its line goes on.
-        let until = old.born_deadline.after(Self::TOMBSTONE_MARGIN);
-        let tombstone = Tombstone { reason: Reason::Superseded, node: 0, at: now, until, ends_line: false };
-        self.store.end(&begun.session.key, tombstone, now, self.budget)?;
-        Err(SessionError::Superseded)
+        // The first may have taken rights: they must not come back by this one.
+        self.give_up(old, &begun.session, now)
     }
 
     /// As [`Sessions::supersede`], where it does no harm that several take the place, and each goes on.
     ///
     /// # Errors
-    /// As [`Sessions::begin`].
+    /// As [`Sessions::begin`]. [`SessionError::Superseded`] if nothing is known of `old` any more.
     pub fn supersede_too(
         &self,
         old: &Session,
@@ -266,6 +263,14 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         now: Timestamp,
     ) -> Result<Begun, SessionError> {
         Ok(self.succeed(old, payload, now)?.0)
+    }
+
+    /// Ends a session that nobody was told of, and nothing else: its line goes on.
+    fn give_up<R>(&self, old: &Session, begun: &Session, now: Timestamp) -> Result<R, SessionError> {
+        let until = old.born_deadline.after(Self::TOMBSTONE_MARGIN);
+        let tombstone = Tombstone { reason: Reason::Superseded, node: 0, at: now, until, ends_line: false };
+        self.store.end(&begun.key, tombstone, now, self.budget)?;
+        Err(SessionError::Superseded)
     }
 
     /// Begins a session of the line of `old`, and asks for the place of `old`. Says whether it was the first to ask.
@@ -286,7 +291,9 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         let succession = self.store.supersede(&old.key, &begun.session.key, until, now, self.budget)?;
         // A logout may have come in between, perhaps before the new session was there to be ended.
         let ended = match succession {
-            Succession::Gone(reason) => Some(reason.unwrap_or(Reason::Evicted)),
+            Succession::Gone(Some(reason)) => Some(reason),
+            // Evicted, or superseded so long ago that it is forgotten: then its line goes on without it.
+            Succession::Gone(None) => return self.give_up(old, &begun.session, now),
             Succession::First(_) | Succession::Second(_) if origin != old.key => {
                 self.end_of_line(&origin, true, now)?
             }

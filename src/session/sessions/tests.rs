@@ -173,6 +173,23 @@ fn without_a_grace_the_old_id_is_refused_at_once_and_nobody_else_is() {
 }
 
 #[test]
+fn a_change_that_comes_when_the_old_session_is_forgotten_ends_nobody() {
+    with_sessions(|sessions| {
+        let old = sessions.begin(&alice(), false, START).unwrap().session;
+        let new = sessions.supersede(&old, &alice(), after(1)).unwrap().session;
+        assert!(resume(sessions, new.id(), 1700).is_ok());
+        assert!(sessions.store().table().purge(after(3700)).unwrap() > 0);
+        for late in [
+            sessions.supersede(&old, &alice(), after(3700)),
+            sessions.supersede_too(&old, &alice(), after(3700)),
+        ] {
+            assert!(matches!(late, Err(SessionError::Superseded)));
+        }
+        assert!(resume(sessions, new.id(), 1800).is_ok());
+    });
+}
+
+#[test]
 fn a_change_shortly_before_the_end_is_a_change_all_the_same() {
     with_sessions(|sessions| {
         let old = sessions.begin(&alice(), false, START).unwrap().session;
