@@ -18,6 +18,7 @@ mod live {
         mod clocks;
         mod concurrent;
         mod counters;
+        mod freshness;
         mod gateways;
         mod headers;
         mod htaccess;

@@ -10,9 +10,9 @@ fuzz_target!(|header: &[u8]| {
     assert!(order.user.as_ref().is_none_or(|user| !user.is_empty() && !user.contains(char::is_control)));
     for all in [false, true] {
         let rights = order.applied(&Rights::default(), all);
-        assert!(rights.grants.len() <= Rights::MAX && rights.attributes.len() <= Rights::MAX);
-        assert!(rights.grants.iter().all(|grant| is_name(grant)));
-        for attribute in &rights.attributes {
+        assert!(rights.are_few_enough());
+        assert!(rights.all_grants().all(is_name));
+        for attribute in rights.attributes() {
             assert!(is_name(&attribute.name) && !attribute.values.is_empty());
             assert!(attribute.values.iter().map(|value| value.len()).sum::<usize>() <= Rights::MAX_VALUE);
             assert!(attribute.values.iter().all(|value| !value.contains(&0)));

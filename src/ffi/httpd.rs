@@ -211,6 +211,21 @@ impl<'r> Request<'r> {
         std::iter::successors(Some(self), |r| r.parent()).last().unwrap_or(self)
     }
 
+    /// Whether the headers of the answer to the client are on their way: what is set now reaches nobody.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        let mut last = self.first();
+        // SAFETY: the requests that an internal redirect made live as long as the first.
+        while let Some(next) = unsafe { last.record().next.as_mut() } {
+            // SAFETY: as above.
+            last = unsafe { Request::from_raw(next) };
+        }
+        let record = last.record();
+        // Where there is no body, httpd notes less: that its end has gone by, and the line that came first.
+        let bodiless = record.header_only != 0 || [204, 304].contains(&record.status);
+        record.sent_bodyct != 0 || bodiless && record.eos_sent != 0 && !record.status_line.is_null()
+    }
+
     /// When it arrived, in milliseconds since 1970.
     #[must_use]
     pub fn time_ms(self) -> u64 {

@@ -104,12 +104,15 @@ pub(crate) static GRANT_LOST: Message = Message::each("SC0317", Level::Notice);
 pub(crate) static ADMIN_OFF: Message = Message::rarely("SC0318", Level::Warning);
 pub(crate) static HTACCESS_VOUCHES: Message = Message::rarely("SC0319", Level::Warning);
 pub(crate) static NO_NAME: Message = Message::rarely("SC0320", Level::Error);
+pub(crate) static RIGHTS_TOO_OLD: Message = Message::rarely("SC0322", Level::Warning);
 
 /// Says what failed and what to do about it.
 pub(crate) fn failure(r: Request<'_>, error: &SessionError) {
     let (message, advice) = match error {
         // Two requests of one browser at a time are no fault.
         SessionError::Superseded => return,
+        // Said where they were asked for.
+        SessionError::Rights => return,
         SessionError::Store(StoreError::Table(TableError::TooLarge { .. })) => {
             (&TOO_LARGE, "keep less in the session, or raise record= in SessionClusterTable")
         }

@@ -1,5 +1,6 @@
 //! What a session answers to by name: its facts, and its attributes.
 
+use super::rights::Rights;
 use super::sessions::Session;
 
 /// Names that every session answers to, and no attribute can have.
@@ -7,8 +8,8 @@ pub const FACTS: [&str; 8] =
     ["user", "auth-type", "auth-name", "auth-time", "created", "expires", "grants", "log-id"];
 
 /// Calls `see` with each value that a session has by the name of `name`: of one of its facts, or of an attribute.
-/// Instants are seconds since 1970.
-pub fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
+/// `rights`: those of its rights that count. Instants are seconds since 1970.
+pub fn each_value(session: &Session, rights: &Rights, name: &str, mut see: impl FnMut(&[u8])) {
     let payload = session.payload();
     let principal = payload.principal.as_ref();
     let mut number = |seconds: u64| see(seconds.to_string().as_bytes());
@@ -24,8 +25,8 @@ pub fn each_value(session: &Session, name: &str, mut see: impl FnMut(&[u8])) {
                 .into_iter()
                 .for_each(|name| see(name.as_bytes()));
         }
-        "grants" => payload.rights.grants.iter().for_each(|grant| see(grant.as_bytes())),
+        "grants" => rights.all_grants().for_each(|grant| see(grant.as_bytes())),
         "log-id" => see(session.log_id().as_ref()),
-        name => payload.rights.values(name).iter().for_each(|value| see(value)),
+        name => rights.values(name).iter().for_each(|value| see(value)),
     }
 }

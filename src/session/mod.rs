@@ -8,6 +8,7 @@ pub mod facts;
 #[cfg(test)]
 mod fixture;
 pub mod form;
+mod freshness;
 pub mod id;
 pub mod ledger;
 pub mod order;

@@ -4,7 +4,7 @@
 use super::facts::FACTS;
 use super::form::pairs;
 use super::payload::Payload;
-use super::rights::{Attribute, Rights, is_name};
+use super::rights::{Attribute, Rights, Source, is_name};
 use serde_bytes::ByteBuf;
 
 /// The longest order, in bytes.
@@ -98,21 +98,17 @@ impl Order {
     }
 
     /// The rights that a session has after this, if it had `rights` before: with `all`, those of the order and no
-    /// other.
+    /// other. What it names is the application's word from then on, and no answer that has an age.
     #[must_use]
     pub fn applied(&self, rights: &Rights, all: bool) -> Rights {
         let mut new = rights.clone();
         if all {
-            (new.grants, new.attributes) = (Vec::new(), Vec::new());
+            new.clear();
         }
-        new.grants.retain(|grant| !self.revoked.contains(grant));
-        for grant in &self.granted {
-            if !new.grants(grant) {
-                new.grants.push(grant.clone());
-            }
-        }
+        self.revoked.iter().for_each(|grant| new.revoke(grant));
+        self.granted.iter().for_each(|grant| new.grant(Source::Orders, grant));
         for Attribute { name, values } in &self.attributes {
-            new.set(name, values.clone());
+            new.set(Source::Orders, name, values.clone());
         }
         new
     }
@@ -146,7 +142,7 @@ mod tests {
     fn an_update_leaves_what_it_does_not_name() {
         let had = Order::parse(b"grant=staff&grant=admin&a=1&b=2").unwrap().applied(&Rights::default(), true);
         let new = Order::parse(b"revoke=admin&grant=staff&a=&c=3").unwrap().applied(&had, false);
-        assert_eq!(new.grants, ["staff"]);
+        assert_eq!(new.all_grants().collect::<Vec<_>>(), ["staff"]);
         assert!(new.values("a").is_empty());
         assert_eq!((new.values("b").len(), new.values("c").len()), (1, 1));
     }
@@ -177,6 +173,20 @@ mod tests {
         assert_eq!(Order::parse(&vec![b'a'; MAX_ORDER + 1]), Err(OrderError::TooLong));
         let many: String = (0..65).map(|i| format!("a{i}=1&")).collect();
         assert_eq!(Order::parse(many.as_bytes()), Err(OrderError::TooLong));
+    }
+
+    #[test]
+    fn an_order_goes_before_what_was_asked_and_leaves_its_age() {
+        let (asked, now) = (Source::Page(1), crate::clock::Timestamp::from_millis(1_000));
+        let mut had = Rights::default();
+        had.ask(asked, now, now, |_| false);
+        ["staff", "admin"].iter().for_each(|name| had.grant(asked, name));
+        let new = Order::parse(b"grant=staff&revoke=admin").unwrap().applied(&had, false);
+        assert!(new.answers_of(Source::Orders).unwrap().grants("staff"));
+        assert!(!new.answers_of(asked).unwrap().grants("staff") && !new.grants("admin"));
+        let new = Order::parse(b"grant=guest").unwrap().applied(&had, true);
+        assert_eq!(new.all_grants().collect::<Vec<_>>(), ["guest"]);
+        assert!(new.answers_of(asked).is_some(), "it was asked all the same");
     }
 
     proptest! {

@@ -23,7 +23,7 @@ pub struct Payload {
     pub auth_time: u64,
     /// The watermark when the session began, ms since 1970: later marks of its scopes end it.
     pub born_under: u64,
-    /// The same for marks that have it refreshed.
+    /// The same for marks that have it refreshed, when somebody last vouched for the user. Rights have their own.
     pub fresh_under: u64,
 }
 
@@ -112,7 +112,7 @@ fn same_type(a: &str, b: &str) -> bool {
     a == b || a.eq_ignore_ascii_case(b)
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 impl Payload {
     /// The wire form.
@@ -153,9 +153,15 @@ pub enum PayloadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::session::rights::{Place, Source};
     use proptest::prelude::*;
 
     fn alice() -> Payload {
+        let mut rights = Rights::of_login(Place { path: "/login".into(), ..Place::default() });
+        rights.ask(Source::Login, Timestamp::from_millis(1), Timestamp::from_millis(2), |_| false);
+        rights.grant(Source::Login, "staff");
+        rights.set(Source::Orders, "role", vec![b"tutor".to_vec().into()]);
         Payload {
             principal: Some(Principal {
                 user: "alice".into(),
@@ -166,7 +172,7 @@ mod tests {
             headers: vec![Entry { name: "OIDC_CLAIM_sub".into(), value: b"a".to_vec() }],
             max_age: 1800,
             origin: Some([9; 32]),
-            rights: Rights { grants: vec!["staff".into()], ..Rights::default() },
+            rights,
             auth_time: 1_700_000_000_000,
             born_under: 1_700_000_000_000,
             fresh_under: 1_700_000_000_001,

@@ -70,7 +70,7 @@ impl Scope<'_> {
     pub fn of(payload: &Payload) -> impl Iterator<Item = Scope<'_>> {
         let user = payload.principal.iter();
         let user = user.flat_map(|principal| [Scope::User(&principal.user), Scope::Person(principal)]);
-        let groups = payload.rights.grants.iter().map(|grant| Scope::Group(grant));
+        let groups = payload.rights.all_grants().map(Scope::Group);
         [Scope::All, Scope::Realm].into_iter().chain(user).chain(groups)
     }
 }

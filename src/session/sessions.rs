@@ -76,6 +76,9 @@ pub enum SessionError {
     /// Another session has taken the place of the one that was to be superseded.
     #[error("the session was superseded by another request")]
     Superseded,
+    /// Whoever answers for the user's rights could not tell.
+    #[error("the user's rights could not be told")]
+    Rights,
     /// The payload could not be written or sealed.
     #[error("the session could not be sealed")]
     Seal,
@@ -342,18 +345,21 @@ impl<'t, 'm, L: WriteLock> Sessions<'t, 'm, L> {
         Ok(self.store.mark(&scope.key(self.realm, effect), now, self.budget)?)
     }
 
-    /// Whether the source of the login of a session has to be asked again.
+    /// Whether the one who vouched for the user of a session has to be asked again.
     ///
     /// # Errors
     /// When nobody could tell.
     pub fn is_stale(&self, session: &Session) -> Result<bool, SessionError> {
-        let payload = &session.payload;
-        let fresh_under = Timestamp::from_millis(payload.fresh_under);
+        self.is_marked_since(session, Timestamp::from_millis(session.payload.fresh_under))
+    }
+
+    /// Whether one of the session's scopes was marked to be refreshed since the watermark was `under`.
+    pub(super) fn is_marked_since(&self, session: &Session, under: Timestamp) -> Result<bool, SessionError> {
         Ok(self.store.is_marked(
             self.store.is_leased(),
             &session.key.about(REFRESH),
-            self.marks(payload, Effect::Refresh),
-            fresh_under,
+            self.marks(&session.payload, Effect::Refresh),
+            under,
             self.budget,
         )?)
     }

@@ -203,11 +203,11 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
             }
             Beginning::InPlaceOf { old, payload, change } => {
                 let mut payload = payload.clone();
-                if matches!(change, Change::Rights | Change::FirstRights | Change::Login) {
-                    payload.fresh_under = watermark;
-                }
                 if change == Change::Login {
-                    payload.auth_time = auth_time;
+                    (payload.auth_time, payload.fresh_under) = (auth_time, watermark);
+                }
+                if change != Change::Data {
+                    self.carry_marks(old, &mut payload)?;
                 }
                 let superseded = old.permits(change).and_then(|()| match old.takes_any(change) {
                     true => self.supersede_too(old, &payload, now),

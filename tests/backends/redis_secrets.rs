@@ -8,7 +8,7 @@ use mod_session_cluster::clock::{Timestamp, uptime};
 use mod_session_cluster::session::payload::{Entry, Means, Payload, Principal};
 use mod_session_cluster::session::policy::Policy;
 use mod_session_cluster::session::realm::Realm;
-use mod_session_cluster::session::rights::Rights;
+use mod_session_cluster::session::rights::{Rights, Source};
 use mod_session_cluster::session::scope::{Effect, Scope};
 use mod_session_cluster::session::sessions::Sessions;
 use mod_session_cluster::store::cluster::{Cluster, Outage};
@@ -174,10 +174,12 @@ fn a_dump_of_redis_tells_nothing_of_a_visitor() {
     let sessions = Sessions::new(&store, &realm, Policy::default(), &budget);
     let now = store.now(Timestamp::default);
     let means = Means { auth_type: "Session".into(), auth_name: None };
+    let mut rights = Rights::ordered();
+    rights.grant(Source::Orders, "group-of-hatters");
     let payload = Payload {
         principal: Some(Principal { user: "alice-of-wonderland".into(), means, typed: None }),
         entries: vec![Entry { name: "entry-name".into(), value: b"entry-value".into() }],
-        rights: Rights { grants: vec!["group-of-hatters".into()], ..Rights::default() },
+        rights,
         born_under: store.watermark().as_millis(),
         ..Payload::default()
     };

@@ -436,6 +436,7 @@ fn set_grant(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) ->
     let mut questions = questions(dir);
     names::give(names::Right::Grant, &name);
     questions.grants.push(Arc::new(Grant { name, requirement }));
+    questions.note("grant", args.values());
     if questions.grants.len() > Rights::MAX {
         return Err(format!("there are more than {} grants here", Rights::MAX));
     }
@@ -466,6 +467,7 @@ fn set_attribute(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>
     let mut questions = questions(dir);
     names::give(names::Right::Attribute, &name);
     questions.attributes.push(Arc::new(Value { name, expr, separators, only_at_login }));
+    questions.note("attribute", args.values());
     if questions.attributes.len() > Rights::MAX {
         return Err(format!("there are more than {} attributes here", Rights::MAX));
     }

@@ -2,6 +2,7 @@
 
 use crate::ffi::ap_expr::Expr;
 use crate::ffi::mod_auth::Requirement;
+use crate::session::rights::digest;
 use std::sync::Arc;
 
 /// What `SessionClusterGrant` and `SessionClusterAttribute` ask at a login.
@@ -11,6 +12,15 @@ pub struct Questions {
     pub grants: Vec<Arc<Grant>>,
     /// `SessionClusterAttribute`, line by line. Lines for the same name make a list.
     pub attributes: Vec<Arc<Value>>,
+    /// What tells these questions from others: see [`digest`].
+    pub digest: u64,
+}
+
+impl Questions {
+    /// Notes the words of one more line, of a grant or of an attribute.
+    pub fn note(&mut self, kind: &str, words: &[&str]) {
+        self.digest = digest(self.digest, &[&[kind], words].concat());
+    }
 }
 
 /// A question that an authz provider answers with yes or no.

@@ -75,20 +75,19 @@ fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionEr
     let same = session.as_ref().filter(|session| says(session, &principal));
     if let Some(session) = same
         && !stale
-        && (session.payload().rights.at != 0 || !rights::asks(r))
+        && rights::unasked(r, session.payload()).is_none()
     {
         return Ok(Outcome::Declined);
     }
     // Where the session itself opened the door, or no door was asked, nothing was noted.
     let noted = visit.notes().noted_headers();
     let vouched = noted.is_some() || same.is_none();
-    // Rights are of a login. What another login of the same name was given, or nobody, is not theirs; and what is stale
-    // must be asked for.
+    // Rights are of a login. What another login of the same name was given, or nobody, is not theirs.
     let had = session.as_ref().map(|session| session.payload());
     let by_same = |p: &Principal| p.user == principal.user && p.means == principal.means;
-    let known = had.filter(|had| had.principal.as_ref().is_some_and(by_same) && (!stale || rights::asks(r)));
+    let known = had.filter(|had| had.principal.as_ref().is_some_and(by_same));
     let known = known.map_or_else(Rights::default, |had| had.rights.clone());
-    let rights = match rights::evaluate(r, &principal.user, &known, vouched, visit.now()) {
+    let rights = match rights::evaluate(visit, &principal.user, &known, vouched) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
             if session.is_some() {

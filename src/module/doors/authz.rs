@@ -1,6 +1,7 @@
 //! `Require session`, `session-grant`, `session-attribute` and `session-age`: rights that the session holds, asked of
 //! nobody else. Where the answer is no for want of a login or of a recent one, the login page is what a browser gets.
 
+use super::here::{Counted, Here, here};
 use super::refusal;
 use crate::clock::Timestamp;
 use crate::ffi::http_config::duration;
@@ -8,10 +9,8 @@ use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::{AuthzRule, Ruling};
 use crate::module::conf::names::{self, Right};
 use crate::module::visit::Visit;
-use crate::module::visit::{Here, here};
 use crate::session::facts::{FACTS, each_value};
 use crate::session::payload::Means;
-use crate::session::sessions::Session;
 use regex::bytes::Regex;
 use std::ffi::CStr;
 use std::time::Duration;
@@ -50,7 +49,7 @@ impl AuthzRule for Granted {
     }
 
     fn rule(r: Request<'_>, names: &Vec<String>) -> Ruling {
-        rule(r, |session| names.iter().any(|name| session.payload().rights.grants(name)))
+        rule(r, |counted| names.iter().any(|name| counted.rights().grants(name)))
     }
 }
 
@@ -97,9 +96,9 @@ impl AuthzRule for Having {
                 Pattern::Like(regex) => regex.is_match(value),
             })
         };
-        rule(r, |session| {
+        rule(r, |counted| {
             let mut any = false;
-            each_value(session, &wanted.name, |value| any |= fits(value));
+            each_value(counted.session(), counted.rights(), &wanted.name, |value| any |= fits(value));
             any
         })
     }
@@ -124,7 +123,8 @@ impl AuthzRule for Recent {
     }
 
     fn rule(r: Request<'_>, limit: &Duration) -> Ruling {
-        let ruling = rule(r, |session| {
+        let ruling = rule(r, |counted| {
+            let session = counted.session();
             session.payload().principal.is_some()
                 && Visit::of(r).is_some_and(|visit| {
                     let proven = Timestamp::from_millis(session.payload().auth_time);
@@ -142,13 +142,13 @@ impl AuthzRule for Recent {
 }
 
 /// What `says` makes of the session that counts here.
-fn rule(r: Request<'_>, says: impl FnOnce(&Session) -> bool) -> Ruling {
+fn rule(r: Request<'_>, says: impl FnOnce(&Counted) -> bool) -> Ruling {
     // Where a login is required, nobody is let in without one, whatever the session says.
     if r.auth_type().is_some() && r.user().is_none() {
         return Ruling::NeedsUser;
     }
     match here(r) {
-        Here::Session(session) if says(&session) => Ruling::Granted,
+        Here::Session(counted) if says(&counted) => Ruling::Granted,
         Here::Session(_) | Here::Nobody => Ruling::Denied,
         Here::Unavailable(_) => Ruling::Failed,
     }

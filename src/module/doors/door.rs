@@ -1,8 +1,8 @@
 //! The door: who may in, asked by httpd wherever a page requires a user. A live session of the right means opens it;
 //! under `AuthType Session` nothing else does.
 
+use super::here::{Judged, judge};
 use super::refusal::refuse;
-use super::rights::{self, Fresh};
 use super::vouched;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::httpd::{Outcome, Request, Status};
@@ -73,17 +73,16 @@ fn open(visit: Visit<'_>, session: &Arc<Session>, own: bool) -> Outcome {
         // First of all: what is evaluated anew may ask for these headers, and must not ask the client.
         vouched::restore(r, session.payload());
     }
-    let marked = own && visit.is_stale(session);
-    match rights::refreshed(visit, Arc::clone(session), marked) {
-        Fresh::Session(session) => {
-            if let Some(principal) = &session.payload().principal {
+    match judge(visit, Arc::clone(session), true) {
+        Judged::Counts(counted) => {
+            if let Some(principal) = &counted.session().payload().principal {
                 r.authenticate(&principal.user, &principal.means.auth_type);
             }
             Outcome::Ok
         }
-        Fresh::LoginNeeded if own => refuse(r),
-        Fresh::LoginNeeded => Outcome::Declined,
-        Fresh::Answer(outcome) => outcome,
+        Judged::LoginNeeded if own => refuse(r),
+        Judged::LoginNeeded => Outcome::Declined,
+        Judged::Untold(error) => answer::failed(r, &error),
     }
 }
 

@@ -2,12 +2,13 @@
 //! headers for backends. A header that is exported anywhere is never let through as a client sent it, by whatever path
 //! it came.
 
+use super::here::{Here, here};
 use crate::ffi::httpd::Request;
 use crate::module::conf;
 use crate::module::conf::exports::{Export, Target};
 use crate::module::headers;
 use crate::module::log;
-use crate::module::visit::{Here, Visit, here};
+use crate::module::visit::Visit;
 use crate::session::facts::each_value;
 use crate::session::rights::SEPARATOR;
 use crate::session::sessions::SessionError;
@@ -61,8 +62,8 @@ pub(crate) fn export(r: Request<'_>) -> Result<(), Arc<SessionError>> {
     let mut value = Vec::new();
     for Export { what, target, name } in exports.iter() {
         value.clear();
-        if let Here::Session(session) = &here {
-            each_value(session, what, |one| {
+        if let Here::Session(counted) = &here {
+            each_value(counted.session(), counted.rights(), what, |one| {
                 value.extend_from_slice(if value.is_empty() { b"" } else { SEPARATOR });
                 value.extend_from_slice(one);
             });

@@ -1,9 +1,9 @@
 //! `%{SESSION:name}` in httpd's expressions, and the list `SESSION('name')` after `-in`.
 
+use super::here::{Here, here};
 use crate::ffi::ap_expr::ExprFunction;
 use crate::ffi::httpd::Request;
 use crate::module::conf::names::{self, Right};
-use crate::module::visit::{Here, here};
 use crate::session::facts::{FACTS, each_value};
 use crate::session::rights::SEPARATOR;
 
@@ -22,9 +22,9 @@ impl ExprFunction for SessionFunction {
 
     fn values(r: Request<'_>, arg: &str) -> Result<Vec<Vec<u8>>, String> {
         match here(r) {
-            Here::Session(session) => {
+            Here::Session(counted) => {
                 let mut values = Vec::new();
-                each_value(&session, arg, |value| values.push(value.to_vec()));
+                each_value(counted.session(), counted.rights(), arg, |value| values.push(value.to_vec()));
                 Ok(values)
             }
             Here::Nobody => Ok(Vec::new()),

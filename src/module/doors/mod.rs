@@ -7,6 +7,7 @@ pub(crate) mod door;
 pub(crate) mod export;
 pub(crate) mod expr;
 pub(crate) mod fixups;
+pub(crate) mod here;
 pub(crate) mod name;
 pub(crate) mod orders;
 pub(crate) mod provider;

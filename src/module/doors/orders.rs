@@ -7,6 +7,7 @@
 //! to request, so that at each of these moments what does not count is taken out. It reaches no client either: a
 //! server before this one might heed it.
 
+use super::here::by_login;
 use super::rights;
 use crate::ffi::apr_tables::Table;
 use crate::ffi::httpd::{Outcome, Request};
@@ -14,7 +15,7 @@ use crate::ffi::util_filter::{AnswerGate, watch};
 use crate::module::answer;
 use crate::module::conf;
 use crate::module::log;
-use crate::module::visit::{Here, Visit, here};
+use crate::module::visit::{Known, Visit};
 use crate::session::order::Order;
 use crate::session::payload::{Payload, Principal};
 use crate::session::rights::Rights;
@@ -172,27 +173,28 @@ fn replace(visit: Visit<'_>, order: &Order) -> Done {
     if *order == Order::default() {
         return visit.end(Reason::Logout);
     }
-    match here(visit.request()) {
-        Here::Session(session) if order.user.is_none() => {
+    // What it leaves of the session's rights keeps its age.
+    match by_login(visit) {
+        Known::Found(session) if order.user.is_none() => {
             change(visit, &session, order.applied(&session.payload().rights, true))
         }
-        Here::Session(session) => sign_in(visit, order, Some(&session)),
-        Here::Nobody => sign_in(visit, order, None),
-        Here::Unavailable(error) => Err(error),
+        Known::Found(session) => sign_in(visit, order, Some(&session)),
+        Known::Absent(_) => sign_in(visit, order, None),
+        Known::Unavailable(error) => Err(error),
     }
 }
 
 fn update(visit: Visit<'_>, order: &Order) -> Done {
     let r = visit.request();
-    match here(r) {
-        Here::Session(session) if !order.changes_user(session.payload()) => {
+    match by_login(visit) {
+        Known::Found(session) if !order.changes_user(session.payload()) => {
             change(visit, &session, order.applied(&session.payload().rights, false))
         }
-        Here::Session(_) | Here::Nobody => {
+        Known::Found(_) | Known::Absent(_) => {
             drop_order(r, "an update needs a session that counts here, and names no other user");
             Ok(())
         }
-        Here::Unavailable(error) => Err(error),
+        Known::Unavailable(error) => Err(error),
     }
 }
 
@@ -219,7 +221,7 @@ fn sign_in(visit: Visit<'_>, order: &Order, from: Option<&Session>) -> Done {
     let r = visit.request();
     let user = order.user.clone();
     let principal = user.map(|user| Principal { user, means: rights::own_means(r), typed: None });
-    let rights = order.applied(&Rights { at: visit.now().as_millis(), ..Rights::default() }, true);
+    let rights = order.applied(&Rights::ordered(), true);
     visit.sign_in(Voucher::Application, Payload { principal, rights, ..Payload::default() }, from)?;
     if let Some(user) = &order.user {
         log::APPLICATION_LOGIN.say(r, || format!("the application logged '{user}' in"));

@@ -1,30 +1,25 @@
-//! Rights: evaluated at a login by httpd's own authz providers and expressions, kept in the session, and evaluated
-//! anew, without a password, when they are too old or an administrator asks for it.
+//! Questions about a user's rights: put to httpd's own authz providers and expressions, at a login, and again without a
+//! password where `here.rs` finds what a session knows of them too old.
 
-use crate::clock::Timestamp;
 use crate::ffi::http_request::Lookup;
-use crate::ffi::httpd::{Outcome, Request};
+use crate::ffi::httpd::Request;
 use crate::ffi::mod_auth::Ruling;
-use crate::module::answer;
 use crate::module::conf;
 use crate::module::conf::questions::Value;
 use crate::module::htaccess;
 use crate::module::log;
-use crate::module::visit::{Known, Visit};
-use crate::session::payload::{Means, Payload};
-use crate::session::rights::{Evaluated, LOGIN, Rights, split};
-use crate::session::sessions::Session;
-use crate::session::sign_in::{Beginning, Change};
-use crate::store::tombstone::Reason;
+use crate::module::visit::Visit;
+use crate::session::payload::{Means, Payload, Principal};
+use crate::session::rights::{Evaluated, LOGIN, Place, Rights, Source, split};
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
-use std::sync::Arc;
 
-/// Puts the questions that stand where `r` goes, for `user`, who is the user of `r`. `had`: the rights so far, of which
-/// those that nothing here asks for stay as they are. `login`: whether somebody just vouched for the user. Says so in
-/// the log if the user may not come in, or nobody can tell.
-pub(crate) fn evaluate(r: Request<'_>, user: &str, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
-    let evaluated = ask(r, had, login, now);
+/// Puts the questions that stand where the visit goes, for `user`, who is the user of its request. `had`: the rights so
+/// far, of which those that nothing here asks for stay as they are. `login`: whether somebody just vouched for the
+/// user. Says so in the log if the user may not come in, or nobody can tell.
+pub(crate) fn evaluate(visit: Visit<'_>, user: &str, had: &Rights, login: bool) -> Evaluated {
+    let r = visit.request();
+    let evaluated = ask(visit, r, had, login);
     match &evaluated {
         Evaluated::Rights(_) => {}
         Evaluated::NotAllowed => {
@@ -35,24 +30,77 @@ pub(crate) fn evaluate(r: Request<'_>, user: &str, had: &Rights, login: bool, no
     evaluated
 }
 
-fn cannot_tell(r: Request<'_>, why: &str) {
+pub(super) fn cannot_tell(r: Request<'_>, why: &str) {
     log::RIGHTS_UNKNOWN.say(r, || format!("rights cannot be evaluated: {why}: look at what answers for it"));
 }
 
-fn ask(r: Request<'_>, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
-    let mut rights = had.clone();
-    let questions = conf::dir(r).questions.get();
-    if questions.is_some() || had.place.is_some() {
-        rights.at = now.as_millis();
+/// Puts the questions that stand where the request goes, as [`evaluate`] does, for the user of a session that was not
+/// let in here by anybody. `None` where a `.htaccess` file has a say in the answers.
+pub(super) fn ask_here(visit: Visit<'_>, principal: &Principal, had: &Rights) -> Option<Evaluated> {
+    let r = visit.request();
+    if htaccess::vouches(r) {
+        return None;
     }
+    let before = r.user();
+    r.claim_user(Some(&principal.user));
+    let evaluated = ask(visit, r, had, false);
+    r.claim_user(before);
+    Some(evaluated)
+}
+
+/// Puts the questions of the login at `place` anew. `None` if that is no login of this virtual host, or one with other
+/// questions than those of the virtual host where the user logged in: its answers are no answers to those.
+pub(super) fn ask_at_login(
+    visit: Visit<'_>,
+    place: &Place,
+    principal: &Principal,
+    had: &Rights,
+) -> Option<Evaluated> {
+    // What is required there may look at the session as well.
+    visit.notes().inquiring(Source::Login, || {
+        let lookup = Lookup::of(visit.request(), &place.path)?;
+        let there = lookup.request();
+        let same = || there_asks(there) == place.questions || host(there) == place.host;
+        if there.handler() != c"session-cluster-login" || !same() || htaccess::vouches(there) {
+            return None;
+        }
+        there.authenticate(&principal.user, &principal.means.auth_type);
+        Some(ask(visit, there, had, false))
+    })
+}
+
+fn ask(visit: Visit<'_>, r: Request<'_>, had: &Rights, login: bool) -> Evaluated {
+    let mut rights = had.clone();
+    let source = match &mut rights.place {
+        Some(place) => {
+            place.questions = there_asks(r);
+            Source::Login
+        }
+        None if conf::dir(r).questions.get().is_some() => Source::Page(there_asks(r)),
+        None => return Evaluated::Rights(rights),
+    };
+    visit.notes().inquiring(source, || put_questions(visit, r, source, rights, login))
+}
+
+fn put_questions(
+    visit: Visit<'_>,
+    r: Request<'_>,
+    source: Source,
+    mut rights: Rights,
+    login: bool,
+) -> Evaluated {
+    let questions = conf::dir(r).questions.get();
+    let attributes = || questions.iter().flat_map(|questions| &questions.attributes);
+    let keeps = |name: &str| attributes().any(|value| value.name == name && value.only_at_login && !login);
+    rights.ask(source, visit.now(), visit.watermark(), keeps);
     let Some(questions) = questions else { return Evaluated::Rights(rights) };
-    rights.grants.retain(|name| !questions.grants.iter().any(|grant| grant.name == *name));
+    questions.grants.iter().for_each(|grant| rights.revoke(&grant.name));
     for grant in &questions.grants {
         if rights.grants(&grant.name) {
             continue;
         }
         match grant.requirement.ruling(r) {
-            Ruling::Granted => rights.grants.push(grant.name.clone()),
+            Ruling::Granted => rights.grant(source, &grant.name),
             Ruling::Denied | Ruling::NeedsUser | Ruling::Neutral => {}
             Ruling::Failed => return Evaluated::Failed(format!("grant '{}' could not be told", grant.name)),
         }
@@ -60,13 +108,13 @@ fn ask(r: Request<'_>, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
     if questions.grants.iter().any(|grant| grant.name == LOGIN) && !rights.grants(LOGIN) {
         return Evaluated::NotAllowed;
     }
-    let asked = || questions.attributes.iter().filter(|value| login || !value.only_at_login);
+    let asked = || attributes().filter(|value| login || !value.only_at_login);
     for value in asked() {
-        rights.set(&value.name, Vec::new());
+        rights.set(source, &value.name, Vec::new());
     }
     for value in asked() {
         match value.expr.value(r) {
-            Ok(text) => add(r, value, text, &mut rights),
+            Ok(text) => add(r, value, text, source, &mut rights),
             Err(complaint) => return Evaluated::Failed(format!("attribute '{}': {complaint}", value.name)),
         }
     }
@@ -74,7 +122,13 @@ fn ask(r: Request<'_>, had: &Rights, login: bool, now: Timestamp) -> Evaluated {
 }
 
 /// Adds what the expression of an attribute gave.
-fn add(r: Request<'_>, Value { name, separators, .. }: &Value, text: &[u8], rights: &mut Rights) {
+fn add(
+    r: Request<'_>,
+    Value { name, separators, .. }: &Value,
+    text: &[u8],
+    source: Source,
+    rights: &mut Rights,
+) {
     let mut values = rights.values(name).to_vec();
     match separators {
         Some(separators) => values.extend(split(text, separators)),
@@ -88,90 +142,45 @@ fn add(r: Request<'_>, Value { name, separators, .. }: &Value, text: &[u8], righ
         });
         values.clear();
     }
-    rights.set(name, values);
+    rights.set(source, name, values);
 }
 
-/// A session as it is after its rights were looked at.
-pub(crate) enum Fresh {
-    /// It may be used.
-    Session(Arc<Session>),
-    /// It has ended, or needs a login.
-    LoginNeeded,
-    /// Nobody can tell, and this is the answer.
-    Answer(Outcome),
+/// The questions that stand where `r` goes and can be put here for a session of `payload`: not one that came from a
+/// login of its own, whose place has the questions, nor one of nobody. They are meant for those who log in here: where
+/// no `AuthType` stands, for those whom they were put for behind a login.
+pub(super) fn standing(r: Request<'_>, payload: &Payload) -> Option<Source> {
+    let questions = conf::dir(r).questions.get()?;
+    let source = Source::Page(questions.digest);
+    let asks = payload.rights.place.is_none()
+        && payload.principal.is_some()
+        && (needs_login(r) || payload.rights.answers_of(source).is_some());
+    asks.then_some(source)
 }
 
-/// `session`, with its rights evaluated anew if they are older than what is allowed where the visit goes, or marked to
-/// be.
-pub(crate) fn refreshed(visit: Visit<'_>, session: Arc<Session>, marked: bool) -> Fresh {
-    let r = visit.request();
-    let rights = &session.payload().rights;
-    let age = conf::dir(r).rights_age.get();
-    let old = || age.is_some_and(|&age| rights.are_older_than(age, visit.now()));
-    // The successor of a superseded session is fresh; a subrequest shares its main request's session.
-    // What came from elsewhere and nothing here asks for stays as it is, and is asked for where something does.
-    let askable = rights.place.is_some() || asks(r);
-    if session.permits(Change::Rights).is_err() || r.is_subrequest() || !askable || !(marked || old()) {
-        return Fresh::Session(session);
-    }
-    let Some(principal) = &session.payload().principal else { return Fresh::Session(session) };
-    let evaluated = match &rights.place {
-        Some(place) => {
-            let lookup = Lookup::of(r, place);
-            let Some(there) = lookup.as_ref().map(Lookup::request).filter(is_login) else {
-                log::LOGIN_MOVED.say(r, || {
-                    format!("rights cannot be refreshed: {place}, where they came from, is no login here")
-                });
-                return Fresh::LoginNeeded;
-            };
-            there.authenticate(&principal.user, &principal.means.auth_type);
-            ask(there, rights, false, visit.now())
-        }
-        None => {
-            let before = r.user();
-            r.claim_user(Some(&principal.user));
-            let evaluated = ask(r, rights, false, visit.now());
-            r.claim_user(before);
-            evaluated
-        }
-    };
-    let result = match evaluated {
-        Evaluated::Rights(rights) => {
-            let payload = Payload { rights, ..session.payload().clone() };
-            let change = Change::Rights;
-            let beginning = Beginning::InPlaceOf { old: &session, payload: &payload, change };
-            visit.begin(beginning).map(drop).map_err(Arc::new)
-        }
-        Evaluated::NotAllowed => {
-            log::GRANT_LOST.say(r, || {
-                format!("the session of '{}' was ended: 'login' is not granted any more", principal.user)
-            });
-            visit.end(Reason::Admin)
-        }
-        Evaluated::Failed(why) => {
-            cannot_tell(r, &why);
-            return Fresh::Answer(answer::try_later(r));
-        }
-    };
-    match (result, visit.session()) {
-        (Ok(()), Known::Found(session)) => Fresh::Session(session),
-        (Ok(()), Known::Absent(_)) => Fresh::LoginNeeded,
-        (Ok(()), Known::Unavailable(error)) | (Err(error), _) => Fresh::Answer(answer::failed(r, &error)),
-    }
+/// Those, if they were not put yet, and their administrator has answered for them.
+pub(super) fn unasked(r: Request<'_>, payload: &Payload) -> Option<Source> {
+    let unasked = standing(r, payload).filter(|&source| payload.rights.answers_of(source).is_none());
+    unasked.filter(|_| !htaccess::vouches(r))
 }
 
-/// Whether any question stands where `r` goes that its administrator has answered for.
-pub(crate) fn asks(r: Request<'_>) -> bool {
-    conf::dir(r).questions.get().is_some() && !htaccess::vouches(r)
+/// Whether an `AuthType` stands where `r` goes.
+pub(super) fn needs_login(r: Request<'_>) -> bool {
+    r.auth_type().is_some_and(|auth_type| !auth_type.eq_ignore_ascii_case("None"))
 }
 
-fn is_login(there: &Request<'_>) -> bool {
-    there.handler() == c"session-cluster-login"
+/// The digest of the questions that stand where `r` goes.
+fn there_asks(r: Request<'_>) -> u64 {
+    conf::dir(r).questions.get().map_or(0, |questions| questions.digest)
+}
+
+/// The virtual host that `r` came to, as it is named on every node.
+fn host(r: Request<'_>) -> String {
+    format!("{}:{}", r.server().name(), r.server().port())
 }
 
 /// How the own login handler's rights are kept: with the place where they came from.
 pub(crate) fn of_login(r: Request<'_>) -> Rights {
-    Rights { place: Some(r.encoded_path()), ..Rights::default() }
+    Rights::of_login(Place { host: host(r), path: r.encoded_path(), questions: there_asks(r) })
 }
 
 /// The means of the own login handler, where `r` goes.

@@ -62,6 +62,11 @@ pub(crate) fn new_headers(r: Request<'_>, before: &[usize]) -> Option<Vec<Entry>
     (bytes <= MAX_BYTES).then_some(set)
 }
 
+/// Whether the module that vouched for the user of a session tells of them by headers.
+pub(crate) fn has_headers(payload: &Payload) -> bool {
+    !payload.headers.is_empty() || !families(payload).is_empty()
+}
+
 /// Sets the headers that a session's login came with, and no others of their families.
 pub(crate) fn restore(r: Request<'_>, payload: &Payload) {
     // A session may be from a time when more was kept.

@@ -117,7 +117,7 @@ fn log_in(visit: Visit<'_>, form: &Form) -> Outcome {
         return answer::misconfigured();
     };
     r.claim_user(Some(user));
-    let rights = match rights::evaluate(r, user, &rights::of_login(r), true, visit.now()) {
+    let rights = match rights::evaluate(visit, user, &rights::of_login(r), true) {
         Evaluated::Rights(rights) => rights,
         Evaluated::NotAllowed => {
             r.claim_user(None);

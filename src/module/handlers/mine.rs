@@ -3,10 +3,11 @@
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::answer;
+use crate::module::doors::here::{Counted, Here, here};
 use crate::module::log;
 use crate::module::pages::{self, MySession, Said};
 use crate::module::posted::{self, Asked, Bounds};
-use crate::module::visit::{Here, Visit, here};
+use crate::module::visit::Visit;
 use crate::session::ledger::LedgerSecret;
 use crate::session::payload::Principal;
 use crate::session::scope::{Effect, Scope};
@@ -26,12 +27,13 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
         return answer::misconfigured();
     };
     // Only who is let in as the user of this very session, by the same login, sees the user's others.
-    let session = match here(r) {
-        Here::Session(session) => Some(session),
+    let counted = match here(r) {
+        Here::Session(counted) => Some(counted),
         Here::Nobody => None,
         Here::Unavailable(error) => return answer::not_done(r, &error),
     };
-    let found = session.as_ref().and_then(|session| Some((session, session.payload().principal.as_ref()?)));
+    let session = counted.as_ref().map(Counted::session);
+    let found = session.and_then(|session| Some((session, session.payload().principal.as_ref()?)));
     let Some((session, person)) = found.filter(|_| r.user().is_some()) else {
         discard_body(r);
         if r.user().is_none() {

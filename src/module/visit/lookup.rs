@@ -6,8 +6,10 @@ use crate::ffi::http_config::kept_with_connection;
 use crate::module::session_cluster::SessionCluster;
 use crate::session::ledger::{LedgerSecret, Listed};
 use crate::session::payload::Principal;
+use crate::session::rights::Source;
 use crate::session::sessions::{Resumed, Session, SessionError};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Visit<'_> {
     /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
@@ -68,6 +70,19 @@ impl Visit<'_> {
     /// Whether the one who vouched for the user of a session has to be asked again. When nobody can tell: not now.
     pub(crate) fn is_stale(self, session: &Session) -> bool {
         self.sessions().is_stale(session).unwrap_or(false)
+    }
+
+    /// The answers of a session that have to be asked again before they count: see `session/freshness.rs`.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub(crate) fn outdated(
+        self,
+        session: &Session,
+        age: Option<Duration>,
+    ) -> Result<Vec<Source>, SessionError> {
+        let age = age.map(|age| (age, self.notes().judged_at(|| self.now())));
+        self.sessions().outdated(session, age)
     }
 
     /// The sessions of a person, as the list of logins has them, and whether there may be others.

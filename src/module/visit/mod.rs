@@ -4,12 +4,11 @@
 
 mod changes;
 mod cookie;
-mod here;
 mod lookup;
 mod notes;
 mod remembered;
 mod state;
 
-pub(crate) use here::{Here, here};
+pub(crate) use notes::Inquiry;
 pub(crate) use remembered::Remembered;
 pub(crate) use state::{Known, State, Visit};

@@ -1,6 +1,7 @@
 //! What one step of a visit leaves for a later one.
 
 use crate::clock::Timestamp;
+use crate::session::rights::Source;
 use std::cell::{Cell, RefCell};
 
 /// The notes of a visit.
@@ -22,6 +23,26 @@ pub(crate) struct Notes {
     refused: Cell<bool>,
     /// The form that was sent before the login that it needs, encoded.
     form: RefCell<Option<String>>,
+    /// How far it is with asking for rights anew.
+    inquiry: Cell<Inquiry>,
+    /// The instant by which the age of rights is judged.
+    judged_at: Cell<Option<Timestamp>>,
+}
+
+/// How far a visit is with asking for rights anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Inquiry {
+    /// It may.
+    #[default]
+    Open,
+    /// It is at it, and what is asked may look at the session itself: there, the answers so far are no answers.
+    UnderWay(Source),
+    /// Here is nobody who could be asked.
+    Nobody,
+    /// Who was asked could not tell.
+    Untold,
+    /// Another request came first, and its answers are in the session that took the place of this one.
+    Overtaken,
 }
 
 impl Notes {
@@ -85,6 +106,32 @@ impl Notes {
     /// Whether the answer was stopped.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.get()
+    }
+
+    /// How far the visit is with asking for rights anew.
+    pub(crate) fn inquiry(&self) -> Inquiry {
+        self.inquiry.get()
+    }
+
+    /// Notes how that ended.
+    pub(crate) fn conclude(&self, inquiry: Inquiry) {
+        self.inquiry.set(inquiry);
+    }
+
+    /// Does `inquire`, which asks what `source` stands for, and lets nothing in it ask for rights anew.
+    pub(crate) fn inquiring<T>(&self, source: Source, inquire: impl FnOnce() -> T) -> T {
+        let before = self.inquiry.replace(Inquiry::UnderWay(source));
+        let result = inquire();
+        self.inquiry.set(before);
+        result
+    }
+
+    /// The instant by which the age of rights is judged in this visit, `now` if they were not before: what was asked in
+    /// it does not become too old in it, however long that took.
+    pub(crate) fn judged_at(&self, now: impl FnOnce() -> Timestamp) -> Timestamp {
+        let at = self.judged_at.get().unwrap_or_else(now);
+        self.judged_at.set(Some(at));
+        at
     }
 
     /// Keeps a form until the login page is made.

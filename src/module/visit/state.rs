@@ -105,6 +105,11 @@ impl<'r> Visit<'r> {
         self.host.now()
     }
 
+    /// The watermark of marks before anybody vouched for the user, or was asked anything about them.
+    pub(crate) fn watermark(self) -> Timestamp {
+        self.state.watermark.get()
+    }
+
     pub(super) fn sessions(self) -> Sessions<'r, 'static, HostLock> {
         self.host.sessions(&self.state.budget)
     }

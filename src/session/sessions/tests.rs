@@ -4,6 +4,7 @@ use super::*;
 use crate::session::fixture::{
     START, after, alice, budget, found as resume, of, with_grace, with_sessions, words,
 };
+use crate::session::rights::Source;
 use crate::store::l1::{ProcessLock, Table};
 
 #[test]
@@ -265,7 +266,7 @@ fn a_mark_ends_what_was_born_before_it_and_in_its_scope() {
     ] {
         with_sessions(|sessions| {
             let mut bob = of("bob");
-            bob.rights.grants.push("staff".into());
+            bob.rights.grant(Source::Orders, "staff");
             let born = [alice(), bob].map(|p| sessions.begin(&p, false, START).unwrap().session);
             sessions.mark(scope, Effect::Refresh, after(1)).unwrap();
             assert!(born.iter().all(|session| resume(sessions, session.id(), 1).is_ok()), "not an end");

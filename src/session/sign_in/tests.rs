@@ -3,6 +3,7 @@
 use super::*;
 use crate::session::fixture::{START, after, alice, found, of, with_sessions};
 use crate::session::payload::{Entry, Means};
+use crate::session::rights::Source;
 use crate::store::l1::ProcessLock;
 
 type Host<'a, 'm> = Sessions<'a, 'm, ProcessLock>;
@@ -28,8 +29,9 @@ fn staff() -> Payload {
 }
 
 fn with_rights(grants: &[&str]) -> Payload {
-    let grants = grants.iter().map(|&name| name.to_owned()).collect();
-    Payload { rights: Rights { grants, ..Rights::default() }, ..alice() }
+    let mut rights = Rights::ordered();
+    grants.iter().for_each(|name| rights.grant(Source::Orders, name));
+    Payload { rights, ..alice() }
 }
 
 fn with_entries(payload: Payload) -> Payload {
@@ -102,14 +104,14 @@ fn an_adopted_login_goes_on_in_the_session_of_the_same_person_and_of_nobody_else
         assert!(!new.ended_shown);
         assert!(found(sessions, old.id(), 2).is_ok(), "it answers on for the grace");
         let says = found(sessions, new.begun.session.id(), 2).unwrap();
-        assert_eq!((says.entries.len(), says.rights.grants.len()), (1, 1));
+        assert_eq!((says.entries.len(), says.rights.all_grants().count()), (1, 1));
 
         let shown = Shown { session: Some(&new.begun.session), ids: &[] };
         let from = Some(&new.begun.session);
         let bobs = sessions.sign_in(Voucher::Module, of("bob"), from, shown, occasion(3)).unwrap().unwrap();
         assert_eq!(found(sessions, new.begun.session.id(), 4), Err(Some(Reason::Replaced)));
         let says = found(sessions, bobs.begun.session.id(), 4).unwrap();
-        assert_eq!((says.entries.len(), says.rights.grants.len()), (0, 0), "nothing of alice's");
+        assert_eq!((says.entries.len(), says.rights.all_grants().count()), (0, 0), "nothing of alice's");
     });
 }
 
@@ -239,8 +241,8 @@ fn times_and_marks_say_what_is_new() {
         assert_eq!(beside.unwrap().unwrap().begun.session.payload().born_under, watermark.as_millis());
         for (change, expected) in [
             (Change::Data, (born, zero, zero)),
-            (Change::Rights, (born, watermark.as_millis(), zero)),
-            (Change::FirstRights, (born, watermark.as_millis(), zero)),
+            (Change::Rights, (born, zero, zero)),
+            (Change::FirstRights, (born, zero, zero)),
             (Change::Login, (after(5).as_millis(), watermark.as_millis(), zero)),
         ] {
             let old = begin(sessions, &staff());
