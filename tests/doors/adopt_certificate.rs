@@ -50,6 +50,10 @@ impl Town {
         let users = ["/CN=test client", "/CN=bob"].map(|name| format!("{name}:{FAKE_HASH}\n"));
         let httpd = site
             .conf(&format!("SessionClusterRealm town\n{hosts}"))
+            .conf(
+                "<Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\nAuthType Session\n\
+                 Require user carol\n</Location>",
+            )
             .file("certificates", users.concat())
             .file("htdocs/name/page.html", "name\n")
             .file("htdocs/fake/page.html", "fake\n")
@@ -137,6 +141,18 @@ fn a_certificate_becomes_a_session(mpm: Mpm) {
         // Browsers that have the certificate log in again by themselves.
         town.get(&browser, path).expect(200);
     }
+}
+
+#[test]
+fn a_refresh_of_somebody_with_a_certificate_is_over_with_their_next_page() {
+    let town = Town::new(Mpm::Event, Ssl::AfterUs);
+    let browser = town.browser("name").showing(town.certificate("client"));
+    town.get(&browser, "/name").expect(200);
+    let mut carol = town.httpd.browser_of("carol");
+    carol.post("/admin", &[("action", "refresh"), ("scope", "user"), ("name", "test client")]).expect(200);
+    let begins = || town.get(&browser, "/name").expect(200).header("Set-Cookie").is_some();
+    assert!(begins());
+    assert!(!begins(), "it is refreshed with each page");
 }
 
 #[test]

@@ -101,7 +101,9 @@ fn keep(visit: Visit<'_>, principal: Principal) -> Result<Outcome, Arc<SessionEr
         // Nobody proved anew who the user is, and what the module that did said of them stays.
         let had_none = old.payload().rights == Rights::default();
         let change = if had_none { Change::FirstRights } else { Change::Rights };
-        let payload = Payload { rights, ..old.payload().clone() };
+        // Who names the user for each page, before a door could be asked, has done so again.
+        let fresh_under = if stale { visit.watermark().as_millis() } else { old.payload().fresh_under };
+        let payload = Payload { rights, fresh_under, ..old.payload().clone() };
         visit.begin(Beginning::InPlaceOf { old, payload: &payload, change })?;
         return Ok(Outcome::Declined);
     }
