@@ -20,10 +20,16 @@ impl<L: WriteLock> Sessions<'_, '_, L> {
         age: Option<(Duration, Timestamp)>,
     ) -> Result<Vec<Source>, SessionError> {
         let rights = &session.payload().rights;
-        let Some(oldest) = rights.asked().map(super::rights::Answers::under).min() else {
-            return Ok(Vec::new());
-        };
+        let (mut oldest, mut stale) = (None, false);
+        for answers in rights.asked() {
+            oldest = Some(oldest.map_or(answers.under(), |oldest: Timestamp| oldest.min(answers.under())));
+            stale |= answers.are_stale();
+        }
+        let Some(oldest) = oldest else { return Ok(Vec::new()) };
         let marked = self.is_marked_since(session, oldest)?;
+        if !marked && !stale && age.is_none() {
+            return Ok(Vec::new());
+        }
         let mut outdated = Vec::new();
         for answers in rights.asked() {
             if answers.are_stale()

@@ -114,7 +114,15 @@ impl Rights {
     /// The values of an attribute; none if it is not there.
     #[must_use]
     pub fn values(&self, name: &str) -> &[ByteBuf] {
-        self.attributes().find(|attribute| attribute.name == name).map_or(&[], |found| &found.values)
+        // Not by one iterator over all: each page with exports comes here for each of them.
+        for answers in &self.sets {
+            for attribute in &answers.attributes {
+                if attribute.name == name {
+                    return &attribute.values;
+                }
+            }
+        }
+        &[]
     }
 
     /// All attributes.

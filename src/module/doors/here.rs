@@ -94,15 +94,28 @@ pub(crate) fn judge(visit: Visit<'_>, session: Arc<Session>, at_door: bool) -> J
         // Its successor is fresh.
         return all(session);
     }
-    let mut outdated = match outdated_here(visit, &session) {
-        Ok(outdated) => outdated,
-        Err(error) => return Judged::Untold(error),
+    let (notes, dir) = (visit.notes(), conf::dir(visit.request()));
+    let (age, asks) = (dir.rights_age.get().copied(), dir.questions.get().is_some());
+    let under_way = match notes.inquiry() {
+        Inquiry::UnderWay(source) => Some(source),
+        _ => None,
     };
-    if let Inquiry::UnderWay(source) = visit.notes().inquiry() {
+    // A page looks at its session several times.
+    if !asks && under_way.is_none() && notes.all_count(&session, age) {
+        return all(session);
+    }
+    let mut outdated = match visit.outdated(&session, age) {
+        Ok(outdated) => outdated,
+        Err(error) => return Judged::Untold(Arc::new(error)),
+    };
+    if let Some(source) = under_way {
         outdated.push(source);
         return without(session, &outdated);
     }
-    if outdated.is_empty() && !is_unasked(visit, &session) {
+    if outdated.is_empty() && !(asks && is_unasked(visit, &session)) {
+        if !asks {
+            notes.count_all(&session, age);
+        }
         return all(session);
     }
     renewed(visit, session, &outdated, at_door)
@@ -242,13 +255,8 @@ fn settle(visit: Visit<'_>, old: &Arc<Session>, evaluated: Evaluated) -> Judged 
         Err(error) => return Judged::Untold(Arc::new(error)),
     }
     let Some(session) = visit.known_session() else { return Judged::LoginNeeded };
-    match outdated_here(visit, &session) {
+    match visit.outdated(&session, conf::dir(r).rights_age.get().copied()) {
         Ok(outdated) => unless_barred(session, &outdated),
-        Err(error) => Judged::Untold(error),
+        Err(error) => Judged::Untold(Arc::new(error)),
     }
-}
-
-fn outdated_here(visit: Visit<'_>, session: &Session) -> Result<Vec<Source>, Arc<SessionError>> {
-    let age = conf::dir(visit.request()).rights_age.get().copied();
-    visit.outdated(session, age).map_err(Arc::new)
 }

@@ -2,7 +2,10 @@
 
 use crate::clock::Timestamp;
 use crate::session::rights::Source;
+use crate::session::sessions::Session;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The notes of a visit.
 #[derive(Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Notes {
     form: RefCell<Option<String>>,
     /// How far it is with asking for rights anew.
     inquiry: Cell<Inquiry>,
+    /// The session whose rights were all found to count, and how old they might be.
+    counting: RefCell<Option<(Arc<Session>, Option<Duration>)>>,
     /// The instant by which the age of rights is judged.
     judged_at: Cell<Option<Timestamp>>,
 }
@@ -124,6 +129,17 @@ impl Notes {
         let result = inquire();
         self.inquiry.set(before);
         result
+    }
+
+    /// Notes that all rights of a session count where they may be of that age.
+    pub(crate) fn count_all(&self, session: &Arc<Session>, age: Option<Duration>) {
+        *self.counting.borrow_mut() = Some((Arc::clone(session), age));
+    }
+
+    /// Whether that was noted.
+    pub(crate) fn all_count(&self, session: &Arc<Session>, age: Option<Duration>) -> bool {
+        let counting = self.counting.borrow();
+        counting.as_ref().is_some_and(|(counts, of)| Arc::ptr_eq(counts, session) && *of == age)
     }
 
     /// The instant by which the age of rights is judged in this visit, `now` if they were not before: what was asked in
