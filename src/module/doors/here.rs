@@ -248,13 +248,17 @@ fn settle(visit: Visit<'_>, old: &Arc<Session>, evaluated: Evaluated) -> Judged 
     let payload = Payload { rights, ..old.payload().clone() };
     match visit.begin(Beginning::InPlaceOf { old, payload: &payload, change: first_or_later(old) }) {
         Ok(true) => {}
-        Ok(false) => {
-            visit.notes().conclude(Inquiry::Overtaken);
-            return all(Arc::clone(old));
-        }
+        Ok(false) => visit.notes().conclude(Inquiry::Overtaken),
         Err(error) => return Judged::Untold(Arc::new(error)),
     }
-    let Some(session) = visit.known_session() else { return Judged::LoginNeeded };
+    let session = match visit.session() {
+        Known::Found(session) => session,
+        Known::Absent(_) => return Judged::LoginNeeded,
+        Known::Unavailable(error) => return Judged::Untold(error),
+    };
+    if visit.notes().inquiry() == Inquiry::Overtaken {
+        return all(session);
+    }
     match visit.outdated(&session, conf::dir(r).rights_age.get().copied()) {
         Ok(outdated) => unless_barred(session, &outdated),
         Err(error) => Judged::Untold(Arc::new(error)),
