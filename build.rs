@@ -37,6 +37,7 @@ mod httpd {
         "ap_custom_response",
         "ap_destroy_sub_req",
         "ap_discard_request_body",
+        "ap_dump_mutexes",
         "ap_expr_parse_cmd_mi",
         "ap_expr_str_exec",
         "ap_get_brigade",
@@ -96,11 +97,13 @@ mod httpd {
         "apr_dbd_select",
         "apr_dynamic_fn_retrieve",
         "apr_global_mutex_child_init",
+        "apr_global_mutex_create",
         "apr_global_mutex_mech",
         "apr_global_mutex_timedlock",
         "apr_global_mutex_unlock",
         "apr_initialize",
         "apr_optional_hook_add",
+        "apr_os_file_put",
         "apr_palloc",
         "apr_pool_cleanup_null",
         "apr_pool_cleanup_register",
@@ -124,7 +127,7 @@ mod httpd {
     ];
 
     /// Every variable of httpd's that the module reads.
-    const VARIABLES: &[&str] = &["ap_top_module"];
+    const VARIABLES: &[&str] = &["ap_conftree", "ap_pid_fname", "ap_top_module", "ap_unixd_config"];
 
     const TYPES: &[&str] = &[
         "ap_dbd_t",
@@ -157,11 +160,13 @@ mod httpd {
         "AP_EXPR_FLAG_(DONT_VARY|STRING_RESULT)",
         "AP_EXPR_FUNC_(STRING|LIST)",
         "APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|STARTUP)",
-        "AP_MERGE_TRAILERS_ENABLE",
+        "AP_MERGE_TRAILERS_(DISABLE|ENABLE)",
         "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST|REALLY_LAST)",
         "AP_SOCACHE_(FLAG_NOTMPSAFE|PROVIDER_GROUP|PROVIDER_VERSION)",
-        "AP_SQ_MAIN_STATE",
+        "AP_SQ_(CONFIG_GEN|MAIN_STATE|RUN_MODE)",
+        "AP_SQ_RM_CONFIG_(DUMP|TEST)",
         "APR_E(GENERAL|NOMEM|NOSPC)",
+        "APR_FOPEN_WRITE",
         "APR_NOTFOUND",
         "AP_SQ_MS_CREATE_PRE_CONFIG",
         "AP_STATUS_SHORT",
@@ -236,7 +241,7 @@ mod httpd {
             code.push_str(&format!("void {name}(void) {{ abort(); }}\n"));
         }
         for name in VARIABLES {
-            code.push_str(&format!("void *{name};\n"));
+            code.push_str(&format!("char {name}[256];\n"));
         }
         let file = out.join("apstub.c");
         fs::write(&file, code).expect("OUT_DIR is writable");

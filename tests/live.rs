@@ -17,9 +17,11 @@ mod live {
     mod joints {
         mod clocks;
         mod concurrent;
+        mod configtest;
         mod counters;
         mod freshness;
         mod gateways;
+        mod goes_on;
         mod headers;
         mod htaccess;
         mod order;

@@ -101,6 +101,43 @@ pub fn check_provider(name: &str) -> Result<(), String> {
     find(name).map(drop)
 }
 
+/// What a provider is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// Whether it serves one process at a time.
+    pub needs_lock: bool,
+}
+
+/// Whether a provider takes these arguments. A cache is described to it, and not begun.
+///
+/// # Errors
+/// When there is no such provider, or what it says.
+pub fn inspect(provider: &str, arguments: Option<&str>) -> Result<Traits, String> {
+    let functions = find(provider)?;
+    let pool = OwnPool::new().ok_or("out of memory")?;
+    let arguments = arguments.map(CString::new).transpose().map_err(|e| e.to_string())?;
+    create(functions, arguments.as_ref(), pool.0)?;
+    Ok(Traits { needs_lock: functions.flags & sys::AP_SOCACHE_FLAG_NOTMPSAFE != 0 })
+}
+
+/// Has a provider make an instance that is not begun yet. `arguments` live for as long.
+fn create(
+    functions: &sys::ap_socache_provider_t,
+    arguments: Option<&CString>,
+    pool: *mut sys::apr_pool_t,
+) -> Result<*mut sys::ap_socache_instance_t, String> {
+    let arguments = arguments.map_or(ptr::null(), |text| text.as_ptr());
+    let mut instance = ptr::null_mut();
+    let create = functions.create.ok_or("the provider cannot make caches")?;
+    // SAFETY: the pool is live, and so is the C string, for as long as the cache; the result goes where `instance` is.
+    let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
+    // SAFETY: null or a C string in the pool.
+    match unsafe { strings::text(complaint) } {
+        Some(complaint) => Err(complaint.to_owned()),
+        None => Ok(instance),
+    }
+}
+
 fn find(name: &str) -> Result<&'static sys::ap_socache_provider_t, String> {
     let word = CString::new(name).map_err(|e| e.to_string())?;
     let (group, version) =
@@ -284,16 +321,7 @@ impl Recipe {
         server: *mut sys::server_rec,
         pool: *mut sys::apr_pool_t,
     ) -> Result<*mut sys::ap_socache_instance_t, String> {
-        let arguments = self.arguments.as_ref().map_or(ptr::null(), |text| text.as_ptr());
-        let mut instance = ptr::null_mut();
-        let create = functions.create.ok_or("the provider cannot make caches")?;
-        // SAFETY: the pool is live, and so is the C string, for as long as the cache; the result goes where `instance`
-        // is.
-        let complaint = unsafe { create(&raw mut instance, arguments, pool, pool) };
-        // SAFETY: null or a C string in the pool.
-        if let Some(complaint) = unsafe { strings::text(complaint) } {
-            return Err(complaint.to_owned());
-        }
+        let instance = create(functions, self.arguments.as_ref(), pool)?;
         let init = functions.init.ok_or("the provider cannot begin")?;
         // SAFETY: just created; name and hints are live for the call, the server and the pool for as long as the
         // instance.

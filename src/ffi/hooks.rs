@@ -36,6 +36,36 @@ impl Order {
     }
 }
 
+/// What the configuration is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `httpd -t`: to be looked at, by whoever wants to know.
+    Test,
+    /// Options such as `-S` and `-M`: to be shown.
+    Show,
+    /// A server is to start.
+    Start,
+    /// A server that runs is to go on with it.
+    Restart,
+}
+
+impl Phase {
+    fn now() -> Self {
+        let ask = |query: u32| {
+            // SAFETY: a query without arguments that point anywhere.
+            let answer = unsafe { sys::ap_state_query(query as c_int) };
+            u32::try_from(answer).unwrap_or_default()
+        };
+        match (ask(sys::AP_SQ_RUN_MODE), ask(sys::AP_SQ_CONFIG_GEN)) {
+            (sys::AP_SQ_RM_CONFIG_TEST, _) => Phase::Test,
+            (sys::AP_SQ_RM_CONFIG_DUMP, _) => Phase::Show,
+            // A start reads the configuration twice.
+            (_, 0 | 1) => Phase::Start,
+            _ => Phase::Restart,
+        }
+    }
+}
+
 /// What a server's start goes through.
 pub trait Lifecycle {
     /// Before directives are read, when all modules are loaded.
@@ -46,13 +76,13 @@ pub trait Lifecycle {
     /// When all directives are read; also for `httpd -t`.
     ///
     /// # Errors
-    /// As above.
-    fn check_config(server: Server<'_>) -> Result<(), String>;
+    /// As above. In a restart, this ends the running server.
+    fn check_config(server: Server<'_>, phase: Phase) -> Result<(), String>;
     /// Before children are made; not for `httpd -t`, and not in the trial run of a first start.
     ///
     /// # Errors
     /// As above.
-    fn post_config(server: Server<'_>) -> Result<(), String>;
+    fn post_config(server: Server<'_>, phase: Phase) -> Result<(), String>;
     /// In each new child, before it serves.
     fn child_init(server: Server<'_>, pchild: Pool<'_>);
 }
@@ -258,7 +288,7 @@ unsafe extern "C" fn check_config<M: Module, L: Lifecycle>(
 ) -> c_int {
     // SAFETY: httpd passes the main server.
     let s = unsafe { Server::from_raw(s) };
-    report::<M>(s, guard::run(|| L::check_config(s)))
+    report::<M>(s, guard::run(|| L::check_config(s, Phase::now())))
 }
 
 unsafe extern "C" fn post_config<M: Module, L: Lifecycle>(
@@ -281,7 +311,7 @@ unsafe extern "C" fn post_config<M: Module, L: Lifecycle>(
         s,
         guard::run(|| {
             http_config::separate::<M>(pconf, s);
-            L::post_config(s)
+            L::post_config(s, Phase::now())
         }),
     )
 }

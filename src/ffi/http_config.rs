@@ -2,7 +2,7 @@
 //! [`Module`]; [`record`] makes httpd's structure of it, and the generic thunks below turn httpd's calls into calls of
 //! safe functions.
 
-use super::apr_pools::Pool;
+use super::apr_pools::{OwnPool, Pool};
 use super::httpd::{Request, Server};
 use super::{guard, strings, sys};
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
@@ -160,6 +160,16 @@ impl<'c> Args<'c> {
         let path = unsafe { strings::text(path) };
         path.map(str::to_owned).ok_or_else(|| format!("'{text}' is not a usable path"))
     }
+}
+
+/// A file name, seen from httpd's run-time directory if it is relative. Once the configuration has been read.
+#[must_use]
+pub fn runtime_path(text: &str) -> Option<String> {
+    let (pool, text) = (OwnPool::new()?, CString::new(text).ok()?);
+    // SAFETY: the pool and the C string are live.
+    let path = unsafe { sys::ap_runtime_dir_relative(pool.0, text.as_ptr()) };
+    // SAFETY: null or a C string in that pool.
+    unsafe { strings::text(path) }.map(str::to_owned)
 }
 
 /// Parses a time as httpd's other directives do: a number with `ms`, `s`, `mi` (minutes), `h`; without unit, seconds.

@@ -89,6 +89,12 @@ impl<'s> Server<'s> {
         unsafe { (*self.record().process).pool }
     }
 
+    /// Keeps `value` over all restarts; it is dropped when the process ends.
+    pub fn keep_to_the_end<T: Send + 'static>(self, value: T) {
+        // SAFETY: the pool of the process, which one thread uses while the configuration is read.
+        unsafe { Pool::from_raw(self.process_pool()) }.place(value);
+    }
+
     /// Its `ServerName`, or what httpd found out in its place.
     #[must_use]
     pub fn name(self) -> &'s str {
@@ -115,6 +121,16 @@ impl<'s> Server<'s> {
         // SAFETY: httpd's core keeps one of these with each server.
         let core = unsafe { core.cast::<sys::core_server_config>().as_ref() };
         core.is_some_and(|core| core.merge_trailers == sys::AP_MERGE_TRAILERS_ENABLE as c_int)
+    }
+
+    /// Takes `MergeTrailers On` back. For check_config.
+    pub fn stop_merging_trailers(self) {
+        // SAFETY: the server is live.
+        let core = unsafe { sys::ap_get_core_module_config(self.record().module_config) };
+        // SAFETY: as above; one thread reads the configuration, and none serves by it yet.
+        if let Some(core) = unsafe { core.cast::<sys::core_server_config>().as_mut() } {
+            core.merge_trailers = sys::AP_MERGE_TRAILERS_DISABLE as c_int;
+        }
     }
 
     /// This and all servers that follow it in httpd's list; from the main server, all there are.

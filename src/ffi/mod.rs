@@ -21,10 +21,13 @@ pub mod httpd;
 pub mod mod_auth;
 pub mod mod_dbd;
 pub mod mod_session;
+pub mod mpm_common;
 pub mod shared_memory;
 pub mod strings;
 pub mod sys;
 pub mod threads;
+pub mod unixd;
+pub mod util_cfgtree;
 pub mod util_filter;
 pub mod util_mutex;
 

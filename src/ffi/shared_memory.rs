@@ -4,6 +4,7 @@
 //! [`retain`] and [`retained`] keep a table and its mutex over restarts. What is retained is plain words, checked
 //! before use, because after a package upgrade another build of this module may read them.
 
+use super::apr_pools::OwnPool;
 use super::httpd::Server;
 use super::sys;
 use super::util_mutex::{GlobalMutex, check};
@@ -38,6 +39,17 @@ pub fn anonymous(server: Server<'_>, bytes: usize) -> Result<&'static [AtomicU64
     // SAFETY: aligned, at least `bytes` long, zeroed by the kernel, and mapped until the process ends: the process
     // pool goes last. All that ever looks at it, in any process, does so by atomic words.
     Ok(unsafe { std::slice::from_raw_parts(words, bytes / 8) })
+}
+
+/// Whether [`anonymous`] would give so many bytes at present. They are asked for and given back, and none is touched.
+///
+/// # Errors
+/// As [`anonymous`].
+pub fn has_room(bytes: usize) -> Result<(), String> {
+    let pool = OwnPool::new().ok_or("out of memory")?;
+    let mut shm = ptr::null_mut();
+    // SAFETY: a pool of its own; a null name asks for anonymous memory, which goes with the pool.
+    check(unsafe { sys::apr_shm_create(&raw mut shm, bytes + LINE, ptr::null(), pool.0) })
 }
 
 /// The first `bytes` bytes of `file` as shared memory. The file is made that long, with all its blocks, so that a full

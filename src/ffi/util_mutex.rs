@@ -1,12 +1,50 @@
 //! httpd's global mutex: one lock for all processes of the server, of the kind that its `Mutex` directive chose.
 
-use super::apr_pools::Pool;
+use super::apr_pools::{OwnPool, Pool};
 use super::httpd::Server;
 use super::{strings, sys};
 use std::ffi::{CStr, c_char};
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
+
+const NONE: &str = "the kind 'none' lets two processes write at once: leave the line out";
+const POSIXSEM: &str = "the kind 'posixsem' blocks for ever when a process that holds it is killed: write \
+                        'Mutex pthread session-cluster' (or flock, fcntl, sysvsem), or leave the line out";
+
+/// How a mutex will be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// In memory, or by the kernel.
+    WithoutFile,
+    /// By a file in this directory.
+    LockFile {
+        /// Where.
+        directory: String,
+        /// Whether each child opens it again.
+        again: bool,
+    },
+}
+
+/// What httpd says of all mutexes, one a line: all that it tells of them before they are made.
+fn dump(server: Server<'_>) -> Result<String, String> {
+    let failed = |e: std::io::Error| format!("httpd cannot be asked for its mutexes: {e}");
+    // A pipe holds what a few mutexes come to, so that nobody need read meanwhile.
+    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
+    let pool = OwnPool::new().ok_or("out of memory")?;
+    let (mut file, mut descriptor) = (ptr::null_mut(), writer.as_raw_fd());
+    let to_write = sys::APR_FOPEN_WRITE as i32;
+    // SAFETY: an open descriptor, which APR does not close, and a live pool; the result goes where `file` is.
+    check(unsafe { sys::apr_os_file_put(&raw mut file, &raw mut descriptor, to_write, pool.0) })?;
+    // SAFETY: pool, server and file are live.
+    unsafe { sys::ap_dump_mutexes(pool.0, server.as_raw(), file) };
+    drop((pool, writer));
+    let mut all = String::new();
+    reader.read_to_string(&mut all).map_err(failed)?;
+    Ok(all)
+}
 
 /// A mutex that lives as long as the server's parent process.
 pub struct GlobalMutex {
@@ -48,13 +86,56 @@ impl GlobalMutex {
             )
         };
         check(status)?;
+        if raw.is_null() {
+            return Err(NONE.into());
+        }
         // SAFETY: just created.
         if unsafe { sys::apr_global_mutex_mech(raw) } == sys::APR_LOCK_POSIXSEM {
-            return Err("the kind 'posixsem' blocks for ever when a process that holds it is killed: write \
-                        'Mutex pthread session-cluster' (or flock, fcntl, sysvsem), or leave the line out"
-                .into());
+            return Err(POSIXSEM.into());
         }
         Ok(GlobalMutex { raw: AtomicPtr::new(raw) })
+    }
+
+    /// A mutex in the process pool of the one kind that needs neither a file nor permissions, whatever the `Mutex`
+    /// directive says.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn create_default(server: Server<'_>) -> Result<Self, String> {
+        let mut raw = ptr::null_mut();
+        let (pool, no_file) = (server.process_pool(), ptr::null());
+        // SAFETY: the pool lives as long as the process; the result goes where `raw` is.
+        check(unsafe {
+            sys::apr_global_mutex_create(&raw mut raw, no_file, sys::APR_LOCK_PROC_PTHREAD, pool)
+        })?;
+        Ok(GlobalMutex { raw: AtomicPtr::new(raw) })
+    }
+
+    /// What the `Mutex` directive says of `name`, once the configuration has been read. Makes no mutex.
+    ///
+    /// # Errors
+    /// When the kind is one that cannot be used, and what to write instead.
+    pub fn configured(server: Server<'_>, name: &'static CStr) -> Result<Configured, String> {
+        let all = dump(server)?;
+        let line_of = |name: &str| {
+            let start = format!("Mutex {name}: ");
+            all.lines().find_map(|line| line.strip_prefix(start.as_str()))
+        };
+        let own = line_of(&name.to_string_lossy()).ok_or("httpd does not know it")?;
+        let line = if own.starts_with("using_defaults") { line_of("default").unwrap_or(own) } else { own };
+        let kind = line.split_once("mechanism=").map_or(line, |(_, rest)| rest);
+        let directory = line.split_once("dir=\"").and_then(|(_, rest)| rest.split_once('"'));
+        match (kind.split_whitespace().next().unwrap_or_default(), directory) {
+            ("none", _) => Err(NONE.into()),
+            ("posixsem", _) => Err(POSIXSEM.into()),
+            ("flock", Some((directory, _))) => {
+                Ok(Configured::LockFile { directory: directory.into(), again: true })
+            }
+            ("fcntl", Some((directory, _))) => {
+                Ok(Configured::LockFile { directory: directory.into(), again: false })
+            }
+            _ => Ok(Configured::WithoutFile),
+        }
     }
 
     /// # Safety

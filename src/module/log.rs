@@ -66,6 +66,7 @@ pub(crate) static NO_MUTEX: Message = Message::each("SC0116", Level::Error);
 pub(crate) static SLOW_DIRECTORY: Message = Message::each("SC0125", Level::Warning);
 pub(crate) static STORE_WITHOUT_LOG: Message = Message::each("SC0126", Level::Notice);
 pub(crate) static NO_CACHE_MUTEX: Message = Message::each("SC0127", Level::Error);
+pub(crate) static LAST_GOOD: Message = Message::each("SC0128", Level::Error);
 pub(crate) static STORE_LOST: Message = Message::each("SC0401", Level::Error);
 pub(crate) static STORE_REGAINED: Message = Message::each("SC0402", Level::Notice);
 pub(crate) static NO_WATCHER: Message = Message::each("SC0403", Level::Error);

@@ -10,6 +10,7 @@ pub mod l2;
 pub mod marks;
 pub mod moment;
 pub mod pace;
+pub mod private;
 pub mod record;
 pub mod succession;
 pub mod throttle;

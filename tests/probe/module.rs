@@ -10,7 +10,7 @@
 mod protocol;
 
 use mod_session_cluster::ffi::apr_pools::Pool;
-use mod_session_cluster::ffi::hooks::{self, Hooked, Hooks, Lifecycle, Order, RequestHook};
+use mod_session_cluster::ffi::hooks::{self, Hooked, Hooks, Lifecycle, Order, Phase, RequestHook};
 use mod_session_cluster::ffi::http_config::{
     self, Args, Commands, Config, Context, Directive, Module, server_config,
 };
@@ -98,11 +98,11 @@ impl Lifecycle for Life {
         caches::announce(pconf)
     }
 
-    fn check_config(_server: Server<'_>) -> Result<(), String> {
+    fn check_config(_server: Server<'_>, _: Phase) -> Result<(), String> {
         Ok(())
     }
 
-    fn post_config(server: Server<'_>) -> Result<(), String> {
+    fn post_config(server: Server<'_>, _: Phase) -> Result<(), String> {
         match open(server, "") {
             Ok(backend) => {
                 let first = Arc::new(Client { backend, logs: Mutex::default() });

@@ -1,9 +1,11 @@
 //! httpd's object caches as stores: the caches that this configuration has opened, and the lock for those that need
 //! one.
 
+use super::{access, table};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::ffi::ap_socache::{CacheError, Hints, ObjectCache};
+use crate::ffi::ap_socache::{self, CacheError, Hints, ObjectCache};
 use crate::ffi::apr_pools::Pool;
+use crate::ffi::http_config::runtime_path;
 use crate::ffi::httpd::Server;
 use crate::ffi::util_mutex::GlobalMutex;
 use crate::store::l2::socache::{Cache, SocacheBackend, SocacheConfig};
@@ -11,6 +13,7 @@ use crate::store::l2::workers::{Fault, Spawn};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use std::ffi::CStr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The name of the mutex for httpd's `Mutex` directive.
@@ -69,6 +72,37 @@ pub(crate) fn open(
     let cache = Arc::new(Opened(cache));
     open.push((config.clone(), Arc::clone(&cache)));
     Ok(SocacheBackend::new(config, cache, spawn))
+}
+
+/// Looks at what a cache needs, for `httpd -t`: provider, words, and where its file is to be. Makes none.
+///
+/// # Errors
+/// What is wrong and what to do.
+pub(super) fn inspect(main: Server<'_>, config: &SocacheConfig) -> Result<(), String> {
+    let named = |e: String| format!("socache:{}: {e}", config.provider());
+    let traits = ap_socache::inspect(config.provider(), config.arguments()).map_err(named)?;
+    if traits.needs_lock {
+        table::inspect_mutex(main, MUTEX).map_err(|e| format!("Mutex {MUTEX:?}: {e}"))?;
+    }
+    let place = config.arguments().unwrap_or_default();
+    match config.provider() {
+        // `PATH`, of shmcb with `(SIZE)` behind it; relative to the run-time directory, where it is also without one.
+        "dbm" | "shmcb" => {
+            let path = runtime_path(if place.is_empty() { "cache" } else { place });
+            let path = path.ok_or_else(|| named(format!("{place} is no path")))?;
+            let directory = Path::new(&path).parent().unwrap_or(Path::new("/"));
+            access::may_make_files_in(directory)
+                .map_err(|e| named(format!("{} cannot hold its file: {e}", directory.display())))
+        }
+        "memcache" | "redis" => {
+            let port = place.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+            match port.map(|(_, port)| port.parse::<u16>()) {
+                None | Some(Ok(1..)) => Ok(()),
+                Some(_) => Err(named(format!("{place} has no port that there is: write HOST:PORT"))),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Opened(ObjectCache);

@@ -4,6 +4,7 @@ use super::threads::HttpdThreads;
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_dbd::{self, Connections};
 use crate::ffi::threads;
+use crate::ffi::util_cfgtree;
 use crate::store::l2::dbd::{Connection, Database, DbdBackend, DbdConfig, Rows};
 use std::sync::Arc;
 
@@ -16,14 +17,17 @@ pub(crate) fn open(main: Server<'_>, config: &DbdConfig) -> Result<DbdBackend, S
     Ok(DbdBackend::new(config, Arc::new(ModDbd(connections)), Arc::new(HttpdThreads)))
 }
 
-/// Whether mod_dbd is there, once all modules are loaded.
+/// Whether mod_dbd is there and knows of a database. For check_config.
 ///
 /// # Errors
 /// What to do if it is not.
 pub(crate) fn check(main: Server<'_>) -> Result<(), String> {
-    Connections::of(main).map(drop).ok_or_else(|| NO_MODULE.into())
+    Connections::of(main).ok_or(NO_MODULE)?;
+    if util_cfgtree::stands_in_main_server("DBDriver") { Ok(()) } else { Err(NO_DRIVER.into()) }
 }
 
+const NO_DRIVER: &str = "a store in a database needs to know which: say DBDriver and DBDParams, in the main server and \
+                         outside of all sections";
 const NO_MODULE: &str = "a store in a database needs mod_dbd: load it, and say DBDriver and DBDParams";
 
 struct ModDbd(Connections);

@@ -1,21 +1,20 @@
 //! A server's life: the mutex is announced, the configuration checked, the table opened, the children made ready.
 
-use super::table::{self, MUTEX};
-use super::{caches, cluster, secret, stores, trailers, watcher};
+use super::good::{self, Good};
+use super::table::{self, Before, MUTEX};
+use super::{caches, cluster, inspect, mistakes, secret, stores, trailers, watcher};
 use crate::ffi::apr_pools::Pool;
-use crate::ffi::hooks;
-use crate::ffi::http_config::Setting;
+use crate::ffi::hooks::{self, Phase};
 use crate::ffi::httpd::Server;
 use crate::ffi::mod_session;
 use crate::ffi::util_mutex::GlobalMutex;
 use crate::module::conf;
-use crate::module::conf::names::{self, Right};
-use crate::module::conf::settings::ServerConfig;
+use crate::module::conf::names;
 use crate::module::doors::provider::Provider;
 use crate::module::host::{Shared, VirtualHost};
 use crate::module::log;
 use crate::session::cookie::CookieSpec;
-use crate::session::policy::Policy;
+use crate::session::ledger::LedgerSecret;
 use std::sync::Arc;
 
 pub(crate) struct Lifecycle;
@@ -28,34 +27,52 @@ impl hooks::Lifecycle for Lifecycle {
         GlobalMutex::register(pconf, MUTEX)
     }
 
-    fn check_config(main: Server<'_>) -> Result<(), String> {
-        main.all().try_for_each(|server| check(server, conf::server(server)))?;
-        if let Some(words) = conf::server(main).cluster.store.get() {
-            stores::check_modules(main, words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))?;
+    fn check_config(main: Server<'_>, phase: Phase) -> Result<(), String> {
+        let mistakes = mistakes::find(main);
+        if phase != Phase::Restart {
+            mistakes?;
+            trailers::check(main)?;
+            check_store(main)?;
+            return if phase == Phase::Test { inspect::all(main) } else { Ok(()) };
         }
-        trailers::check(main)?;
-        check_names(main)
+        // What a running server has goes on: see `good`, and the table that stays.
+        let table = if inspect::is_in_use(main) { inspect::table(main) } else { Ok(()) };
+        let trailers = trailers::keep_off(main);
+        for complaint in [mistakes, trailers, table].into_iter().filter_map(Result::err) {
+            log::LAST_GOOD.say_of_server(main, || {
+                format!("{complaint}; the running server goes on, but would not start again with this")
+            });
+        }
+        Ok(())
     }
 
-    fn post_config(main: Server<'_>) -> Result<(), String> {
-        let in_use = |server: &Server<'_>| conf::server(*server).in_use;
-        let spec = conf::server(main).table.get();
-        let clustered = conf::server(main).cluster.store.get().is_some();
-        if spec.is_none() && !clustered && !main.all().any(|server| in_use(&server)) {
+    fn post_config(main: Server<'_>, phase: Phase) -> Result<(), String> {
+        if !inspect::is_in_use(main) {
+            good::forget();
             return Ok(());
         }
-        let (table, before) = table::open_table(main, &spec.cloned().unwrap_or_default())?;
+        let config = conf::server(main);
+        let (spec, clustered) = (config.table.get(), config.cluster.store.get().is_some());
+        let before = good::before();
+        let opened = table::open_table(main, &spec.cloned().unwrap_or_default());
+        let (table, kept) = match opened {
+            Err(e) if phase == Phase::Restart => (table::stand_in(main, &e)?, Before::Stopped),
+            opened => opened?,
+        };
         let hosts: Vec<_> = main
             .all()
             .map(|server| (server, conf::server(server)))
             .filter(|(_, config)| config.in_use || spec.is_some() || clustered)
             .collect();
-        let cluster = cluster::open(main, &conf::server(main).cluster, &hosts)?;
-        let store = Arc::new(table::behind(table, before, cluster));
+        let (cluster, its_store) = cluster::open(main, &config.cluster, &hosts, phase, before.as_ref())?;
+        let store = Arc::new(table::behind(table, kept, cluster));
         let throttle = Arc::new(table::open_throttle(main)?);
         let pace = table::open_pace(main)?;
-        let ledger = secret::ledger(conf::server(main))?;
-        let patience = conf::server(main).cluster.timeout();
+        let ledger = match secret::ledger(config) {
+            Err(e) if phase == Phase::Restart => last_ledger(main, &e, before),
+            ledger => ledger?,
+        };
+        let patience = config.cluster.timeout();
         let shared = Shared { store, throttle, pace, ledger, patience };
         for (server, config) in hosts {
             config
@@ -67,6 +84,7 @@ impl hooks::Lifecycle for Lifecycle {
                 .map_err(|e| e.to_string())?;
         }
         tell_cookies(main);
+        good::keep(main, Good { ledger: shared.ledger, store: its_store });
         Ok(())
     }
 
@@ -87,25 +105,14 @@ impl hooks::Lifecycle for Lifecycle {
     }
 }
 
-/// Names that nothing gives a value. Where an application may give one, or another node whose store this one shares,
-/// this cannot be checked.
-fn check_names(main: Server<'_>) -> Result<(), String> {
-    let missing = names::missing();
-    let config = conf::server(main);
-    let from_elsewhere =
-        config.cluster.store.get().is_some() || main.all().any(|server| conf::server(server).heeds_backend);
-    let (kind, name) = match missing {
-        Some(missing) if !from_elsewhere => missing,
-        _ => return Ok(()),
-    };
-    let (what, directive) = match kind {
-        Right::Grant => ("grant", "SessionClusterGrant"),
-        Right::Attribute => ("attribute", "SessionClusterAttribute"),
-    };
-    Err(format!(
-        "SC0124: the {what} '{name}' is asked for and nothing gives it: add '{directive} {name} ...' to the login, or \
-         correct the name"
-    ))
+/// In the place of a secret that a running server cannot read, as `why` says: the one that it had, if it had one.
+fn last_ledger(main: Server<'_>, why: &str, before: Option<Good>) -> Option<LedgerSecret> {
+    let ledger = before.and_then(|good| good.ledger);
+    log::LAST_GOOD.say_of_server(main, || match &ledger {
+        Some(_) => format!("{why}; until a restart that can, the secret goes on that was read before"),
+        None => format!("{why}; until a restart that can, no list of logins is kept, as before"),
+    });
+    ledger
 }
 
 /// Tells each virtual host the cookies of the others, also one where nothing of ours is configured.
@@ -124,34 +131,8 @@ fn tell_cookies(main: Server<'_>) {
     }
 }
 
-/// Mistakes that only show when several directives are seen together.
-fn check(server: Server<'_>, config: &ServerConfig) -> Result<(), String> {
-    let Policy { lifetime, .. } = config.policy();
-    if let Some(&idle) = config.idle.get()
-        && idle > lifetime
-    {
-        return Err(format!(
-            "SC0120: in {}: SessionClusterIdle ({}s) is longer than SessionClusterLifetime ({}s) and would never \
-             end a session: make it shorter, or leave it out",
-            server.name(),
-            idle.as_secs(),
-            lifetime.as_secs()
-        ));
-    }
-    if let (Setting::Unset, Some(directive)) = (&config.cluster.store, config.cluster.needs_store()) {
-        return Err(format!(
-            "SC0122: {directive} says how to deal with a store, and there is none: add SessionClusterStore, or \
-             leave it out"
-        ));
-    }
-    let (timeout, bound) = (config.cluster.timeout(), config.cluster.bound());
-    if timeout >= bound {
-        return Err(format!(
-            "SC0123: SessionClusterStoreTimeout ({} ms) must be shorter than SessionClusterLogoutBound ({} ms): \
-             an answer of the store that took longer could not be used",
-            timeout.as_millis(),
-            bound.as_millis()
-        ));
-    }
-    Ok(())
+/// Whether httpd has the modules that the store needs.
+fn check_store(main: Server<'_>) -> Result<(), String> {
+    let Some(words) = conf::server(main).cluster.store.get() else { return Ok(()) };
+    stores::check_modules(main, words).map_err(|e| format!("SC0121: SessionClusterStore: {e}"))
 }

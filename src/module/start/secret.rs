@@ -1,18 +1,18 @@
-//! Secrets from where directives say they are: files, and programs that print them. They are wiped when they have been
-//! used.
+//! Secrets from where directives say they are: files that nobody else may read, and programs that print them. They are
+//! wiped when they have been used.
 
+use super::program;
 use crate::module::conf::settings::ServerConfig;
 use crate::session::ledger::LedgerSecret;
 use crate::store::l2::redis::SecretSource;
-use std::fs;
+use crate::store::private;
 use std::path::Path;
-use std::process::Command;
 use zeroize::Zeroizing;
 
 /// The secret that `SessionClusterSecret` names.
 ///
 /// # Errors
-/// What is wrong and what to do, for the error log; the server then does not start.
+/// What is wrong and what to do.
 pub(crate) fn ledger(config: &ServerConfig) -> Result<Option<LedgerSecret>, String> {
     let Some(source) = config.secret.get() else { return Ok(None) };
     let wrong = |e: String| format!("SC0118: SessionClusterSecret {source}: {e}");
@@ -29,25 +29,14 @@ pub(crate) fn ledger(config: &ServerConfig) -> Result<Option<LedgerSecret>, Stri
 
 /// A password from where the directive says it is: the first line of a file, or of what a program prints.
 pub(crate) fn secret(source: SecretSource<'_>) -> Result<Zeroizing<String>, String> {
-    let text = match source {
-        SecretSource::File(path) => {
-            Zeroizing::new(fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?)
-        }
-        SecretSource::Program(line) => {
-            let mut words = line.split_ascii_whitespace();
-            let program = words.next().ok_or("exec: names no program")?;
-            let output = Command::new(program).args(words).output().map_err(|e| format!("{program}: {e}"))?;
-            if !output.status.success() {
-                return Err(format!("{program} failed: {}", output.status));
-            }
-            Zeroizing::new(
-                String::from_utf8(output.stdout).map_err(|_| format!("{program} printed no text"))?,
-            )
-        }
+    let bytes = match source {
+        SecretSource::File(path) => private::read(path)?,
+        SecretSource::Program(line) => program::output(line)?,
     };
-    let line = text.lines().next().unwrap_or_default();
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).map_err(|_| "holds no text")?;
     if line.is_empty() {
-        return Err("the password is empty: its first line counts".into());
+        return Err("its first line is empty, and that is the one that counts".into());
     }
     Ok(Zeroizing::new(line.to_owned()))
 }

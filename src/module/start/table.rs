@@ -1,11 +1,11 @@
 //! The table that all processes share: opened, or taken over from the last configuration, and the counters beside it.
 
-use super::table_file;
+use super::{access, table_file};
 use crate::chance;
 use crate::clock::{Clock, SystemClock, uptime};
 use crate::ffi::httpd::Server;
 use crate::ffi::shared_memory;
-use crate::ffi::util_mutex::GlobalMutex;
+use crate::ffi::util_mutex::{Configured, GlobalMutex};
 use crate::module::conf::settings::TableSpec;
 use crate::module::host::{HostLock, HostStore, HostTable};
 use crate::module::log;
@@ -14,9 +14,11 @@ use crate::store::l1::{Geometry, Table};
 use crate::store::pace::Pace;
 use crate::store::throttle::Throttle;
 use crate::store::tiers::Store;
+use std::ffi::CStr;
+use std::path::Path;
 
 /// The name of the mutex for httpd's `Mutex` directive.
-pub(crate) const MUTEX: &std::ffi::CStr = c"session-cluster";
+pub(crate) const MUTEX: &CStr = c"session-cluster";
 
 /// The counters of failed logins, kept over restarts.
 ///
@@ -53,7 +55,7 @@ pub(crate) enum Before {
 /// The table that `spec` asks for: the one of the running server, or a new one.
 ///
 /// # Errors
-/// What is wrong and what to do, for the error log; the server then does not start.
+/// What is wrong and what to do, for the error log.
 pub(crate) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<(HostTable, Before), String> {
     let origin = origin(spec);
     if let Some(kept) = shared_memory::retained().map_err(|e| format!("SC0101: {e}"))? {
@@ -69,20 +71,75 @@ pub(crate) fn open_table(server: Server<'_>, spec: &TableSpec) -> Result<(HostTa
         })?;
         return Ok((table, Before::Running));
     }
+    Ok((make(server, spec, GlobalMutex::create(server, MUTEX))?, Before::Stopped))
+}
+
+fn make(
+    server: Server<'_>,
+    spec: &TableSpec,
+    mutex: Result<GlobalMutex, String>,
+) -> Result<HostTable, String> {
     let geometry = Geometry::new(spec.bytes, spec.max_record).map_err(|e| format!("SC0104: {e}"))?;
-    let mutex = GlobalMutex::create(server, MUTEX).map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
+    let mutex = mutex.map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
     let words = match &spec.path {
         None => {
-            let words = shared_memory::anonymous(server, geometry.words() * 8)
-                .map_err(|e| format!("SC0106: no shared memory for a table of {} bytes: {e}", spec.bytes))?;
+            let words =
+                shared_memory::anonymous(server, geometry.bytes()).map_err(|e| no_memory(spec, &e))?;
             table_file::format(words, geometry);
             words
         }
         Some(path) => table_file::open(server, path, geometry)?,
     };
-    shared_memory::retain(words, &mutex, origin);
-    let table = Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))?;
-    Ok((table, Before::Stopped))
+    shared_memory::retain(words, &mutex, origin(spec));
+    Table::attach(words, HostLock(mutex)).map_err(|e| format!("SC0103: {e}"))
+}
+
+/// Looks at what a table would need that is made anew, without making any: also while one is in use.
+///
+/// # Errors
+/// As [`open_table`].
+pub(super) fn inspect(server: Server<'_>, spec: &TableSpec) -> Result<(), String> {
+    let geometry = Geometry::new(spec.bytes, spec.max_record).map_err(|e| format!("SC0104: {e}"))?;
+    inspect_mutex(server, MUTEX).map_err(|e| format!("SC0105: Mutex {MUTEX:?}: {e}"))?;
+    match &spec.path {
+        None => shared_memory::has_room(geometry.bytes()).map_err(|e| no_memory(spec, &e)),
+        Some(path) => table_file::inspect(path, geometry),
+    }
+}
+
+/// Looks at what the `Mutex` directive says of `name`.
+///
+/// # Errors
+/// What is wrong and what to do.
+pub(super) fn inspect_mutex(server: Server<'_>, name: &'static CStr) -> Result<(), String> {
+    let Configured::LockFile { directory, again } = GlobalMutex::configured(server, name)? else {
+        return Ok(());
+    };
+    let directory = Path::new(&directory);
+    access::may_make_files_in(directory)
+        .map_err(|e| format!("{} cannot hold its lock file: {e}", directory.display()))?;
+    if again { access::children_may_enter(directory) } else { Ok(()) }
+}
+
+fn no_memory(spec: &TableSpec, e: &str) -> String {
+    format!("SC0106: no shared memory for a table of {} bytes: {e}", spec.bytes)
+}
+
+/// A table in memory, in the place of one that a running server cannot open: with the module new in it, or with another
+/// build of it. Needs neither a file nor what the `Mutex` directive says.
+///
+/// # Errors
+/// When there is no memory at all.
+pub(super) fn stand_in(server: Server<'_>, why: &str) -> Result<HostTable, String> {
+    let spec = TableSpec::default();
+    log::LAST_GOOD.say_of_server(server, || {
+        format!(
+            "{why}; until httpd is stopped and started, sessions are kept in memory ({} MiB), and those of before are \
+             not known",
+            spec.bytes >> 20
+        )
+    });
+    make(server, &spec, GlobalMutex::create_default(server))
 }
 
 /// The table with the store of the cluster behind it, if there is one. Nothing is trusted before that has been heard.

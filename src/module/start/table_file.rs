@@ -1,16 +1,18 @@
 //! A table in a file: created, recovered as far as it is sound, or carried over into one of another size. The file is
 //! locked as long as any process of the server lives.
 
+use super::access;
 use crate::clock::{Clock, Instant, SystemClock, sleep};
 use crate::ffi::httpd::Server;
+use crate::ffi::mpm_common::is_running_parent;
 use crate::ffi::shared_memory;
 use crate::module::log;
 use crate::store::l1::{AttachError, Geometry, ProcessLock, Recovery, Table, TableError};
 use crate::sync::{AtomicU64, Ordering};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -28,14 +30,9 @@ pub(super) fn open(
     if length == 0 {
         return replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words);
     }
-    let not_a_table = || {
-        format!(
-            "SC0110: {path} is not a session table: name another file, or remove this one if nobody needs it"
-        )
-    };
     let whole_words = usize::try_from(length).unwrap_or(usize::MAX) & !7;
     if whole_words == 0 {
-        return Err(not_a_table());
+        return Err(not_a_table(path));
     }
     let old = map(path, file, whole_words)?;
     match Table::recover(old, ProcessLock::new()) {
@@ -61,13 +58,86 @@ pub(super) fn open(
         Err(AttachError::NotATable) if is_blank(old) => {
             replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words)
         }
-        Err(AttachError::NotATable) => Err(not_a_table()),
+        Err(AttachError::NotATable) => Err(not_a_table(path)),
         Err(e) => {
             log::TABLE_LOST
                 .say_of_server(server, || format!("{path}: {e}; its sessions are lost and it begins anew"));
             replace_file(path, geometry, |_| Ok(())).map(|(words, _)| words)
         }
     }
+}
+
+/// Looks at whether [`open`] would find all that it needs. Makes and changes nothing, and takes no lock.
+///
+/// # Errors
+/// As [`open`], as far as looking tells.
+pub(super) fn inspect(path: &str, geometry: Geometry) -> Result<(), String> {
+    let failed = |e: io::Error| cannot_open(path, &e);
+    let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
+    access::may_make_files_in(directory).map_err(failed)?;
+    let next = next_to(path);
+    if fs::symlink_metadata(&next).is_ok_and(|there| there.is_dir()) {
+        return Err(cannot_open(&next, &io::ErrorKind::IsADirectory.into()));
+    }
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return room(path, directory, geometry.bytes() as u64);
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    if !metadata.is_file() {
+        return Err(not_regular(path));
+    }
+    rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).map_err(|e| failed(e.into()))?;
+    if holders(metadata.ino()).into_iter().any(|pid| !is_ours(pid)) {
+        return Err(in_use(path));
+    }
+    let head = head(path).map_err(failed)?;
+    let length = metadata.len();
+    match Geometry::stated(&head) {
+        Ok(found) if found == geometry && length & !7 == found.bytes() as u64 => {
+            room(path, directory, length.saturating_sub(metadata.blocks().saturating_mul(512)))
+        }
+        Err(AttachError::NotATable) if length > 0 && (head.is_empty() || !is_blank(&head)) => {
+            Err(not_a_table(path))
+        }
+        _ => room(path, directory, geometry.bytes() as u64),
+    }
+}
+
+/// The first words of a file.
+fn head(path: &str) -> io::Result<Vec<AtomicU64>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut bytes)?;
+    let words = bytes.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_ne_bytes));
+    Ok(words.map(AtomicU64::new).collect())
+}
+
+/// The processes that have locked the file of that number, as the kernel lists them (see `proc_locks(5)`).
+fn holders(inode: u64) -> Vec<u32> {
+    let list = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, place, ..] = words[..] else { return None };
+        // One in another container has no number here.
+        (place.rsplit(':').next() == Some(&inode.to_string())).then(|| pid.parse().unwrap_or(0))
+    };
+    list.lines().filter_map(holder).collect()
+}
+
+/// Whether a process is of the server that this configuration is for.
+fn is_ours(pid: u32) -> bool {
+    pid == std::process::id() || is_running_parent(pid)
+}
+
+/// Whether the disk has that much room left.
+fn room(path: &str, directory: &Path, missing: u64) -> Result<(), String> {
+    let disk = rustix::fs::statvfs(directory).map_err(|e| cannot_open(path, &e.into()))?;
+    if missing > disk.f_bavail.saturating_mul(disk.f_frsize) {
+        return Err(no_room(path, missing, &Errno::NOSPC.into()));
+    }
+    Ok(())
 }
 
 /// A new table in memory that nobody else sees yet, so that a lock of this process alone will do.
@@ -99,7 +169,7 @@ fn replace_file(
     geometry: Geometry,
     fill: impl FnOnce(&Table<'static, ProcessLock>) -> Result<(), TableError>,
 ) -> Result<(&'static [AtomicU64], Table<'static, ProcessLock>), String> {
-    let next = format!("{path}.new");
+    let next = next_to(path);
     match fs::remove_file(&next) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(cannot_open(&next, &e)),
         _ => {}
@@ -124,7 +194,7 @@ fn lock_file(path: &str) -> Result<File, String> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = options.open(path).map_err(|e| cannot_open(path, &e))?;
     if !file.metadata().map_err(|e| cannot_open(path, &e))?.is_file() {
-        return Err(format!("SC0107: {path} is not a regular file: name another"));
+        return Err(not_regular(path));
     }
     let patience = Instant::now() + Duration::from_secs(3);
     let take = || flock(&file, FlockOperation::NonBlockingLockExclusive);
@@ -142,16 +212,37 @@ fn lock_file(path: &str) -> Result<File, String> {
             Ok(file)
         }
         Ok(()) => Err(format!("SC0107: {path} was replaced while it was opened: start again")),
-        Err(Errno::WOULDBLOCK) => Err(format!(
-            "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: \
-             give each server a table file of its own, or wait for them"
-        )),
+        Err(Errno::WOULDBLOCK) => Err(in_use(path)),
         Err(e) => Err(cannot_open(path, &e.into())),
     }
 }
 
 fn map(path: &str, file: File, bytes: usize) -> Result<&'static [AtomicU64], String> {
-    shared_memory::file(file, bytes).map_err(|e| format!("SC0115: no room for {bytes} bytes in {path}: {e}"))
+    shared_memory::file(file, bytes).map_err(|e| no_room(path, bytes as u64, &e))
+}
+
+/// Where a new table is made, to take the place of the one at `path`.
+fn next_to(path: &str) -> String {
+    format!("{path}.new")
+}
+
+fn not_a_table(path: &str) -> String {
+    format!("SC0110: {path} is not a session table: name another file, or remove this one if nobody needs it")
+}
+
+fn not_regular(path: &str) -> String {
+    format!("SC0107: {path} is not a regular file: name another")
+}
+
+fn in_use(path: &str) -> String {
+    format!(
+        "SC0114: {path} is in use by another httpd, or by children of this one that are still draining: give each \
+         server a table file of its own, or wait for them"
+    )
+}
+
+fn no_room(path: &str, bytes: u64, e: &io::Error) -> String {
+    format!("SC0115: no room for {bytes} bytes in {path}: {e}")
 }
 
 fn cannot_open(path: &str, e: &io::Error) -> String {

@@ -9,12 +9,25 @@ use crate::module::conf;
 /// # Errors
 /// Where they do not.
 pub(super) fn check(main: Server<'_>) -> Result<(), String> {
-    let merging = main.all().find(|server| conf::server(*server).in_use && server.merges_trailers());
-    merging.map_or(Ok(()), |server| {
+    merging(main).next().map_or(Ok(()), |server| {
         Err(format!(
             "SC0129: in {}: with MergeTrailers On, a client could send by a trailer what is exported as a header, or \
              set by an adopted module: leave MergeTrailers out",
             server.name()
         ))
     })
+}
+
+/// In a restart: sees to it that they stay out, whatever the directive says.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn keep_off(main: Server<'_>) -> Result<(), String> {
+    let complaint = check(main);
+    merging(main).for_each(Server::stop_merging_trailers);
+    complaint
+}
+
+fn merging(main: Server<'_>) -> impl Iterator<Item = Server<'_>> {
+    main.all().filter(|server| conf::server(*server).in_use && server.merges_trailers())
 }

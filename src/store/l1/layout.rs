@@ -3,6 +3,8 @@
 
 use super::at::{self, MAX_CLASSES};
 use super::mem::{LINE, Mem};
+use super::outcome::AttachError;
+use crate::sync::AtomicU64;
 
 /// Slots of a bucket.
 pub(super) const BUCKET: usize = 8;
@@ -129,6 +131,23 @@ impl Geometry {
         for (at, value) in fields.into_iter().rev() {
             mem.publish(at, value);
         }
+    }
+
+    /// The shape that a table states, of which the first words will do.
+    ///
+    /// # Errors
+    /// When it is no table of this version.
+    pub fn stated(words: &[AtomicU64]) -> Result<Self, AttachError> {
+        let mem = Mem::new(words);
+        // Partner: the release stores in `Geometry::write`, the magic number last.
+        if mem.load_acquire(at::MAGIC) != MAGIC {
+            return Err(AttachError::NotATable);
+        }
+        let found = mem.load(at::VERSION);
+        if found != VERSION {
+            return Err(AttachError::OtherVersion { found });
+        }
+        Geometry::read(mem).ok_or(AttachError::Damaged)
     }
 
     /// The shape that the header states, `None` if it contradicts itself. Magic number and version are not judged.

@@ -4,7 +4,7 @@
 use super::at;
 use super::counters::Counter;
 use super::index::{Fate, Seen, View, tombstone_fate};
-use super::layout::{self, BUCKET, Geometry, Map};
+use super::layout::{BUCKET, Geometry, Map};
 use super::link::Link;
 use super::lock::{LockError, WriteLock};
 use super::mem::Mem;
@@ -60,16 +60,8 @@ impl<'m, L: WriteLock> Table<'m, L> {
     /// # Errors
     /// When `words` is not a table of this version and of exactly that size.
     pub fn attach(words: &'m [AtomicU64], lock: L) -> Result<Self, AttachError> {
+        let geometry = Geometry::stated(words)?;
         let mem = Mem::new(words);
-        // Partner: the release stores in `Geometry::write`, the magic number last.
-        if mem.load_acquire(at::MAGIC) != layout::MAGIC {
-            return Err(AttachError::NotATable);
-        }
-        let found = mem.load(at::VERSION);
-        if found != layout::VERSION {
-            return Err(AttachError::OtherVersion { found });
-        }
-        let geometry = Geometry::read(mem).ok_or(AttachError::Damaged)?;
         if geometry.words() != words.len() {
             return Err(AttachError::OtherSize { found: geometry.bytes() as u64 });
         }

@@ -17,6 +17,7 @@
 //!
 //! All times are the engine's own: see [`Pulse::now`].
 
+mod away;
 mod breaker;
 mod contract;
 pub mod dbd;
@@ -29,6 +30,7 @@ pub mod socache;
 pub mod wire;
 pub mod workers;
 
+pub use away::Away;
 pub use contract::{
     BATCH, Backend, Event, Log, Mark, Metadata, NodeReport, NodeWord, Position, Pulse, Stored, Unavailable,
     WORD_AFTER,

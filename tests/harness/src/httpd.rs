@@ -106,13 +106,24 @@ impl Httpd {
         self.root.path().join(relative)
     }
 
-    /// Writes a file below the server root; scripts (`#!`) become executable.
+    /// Writes a file below the server root; scripts (`#!`) become executable, and what is called a secret is for its
+    /// owner only: `secret`, `password`, `*.key`.
     pub fn write(&self, relative: &str, contents: impl AsRef<[u8]>) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &contents).unwrap();
-        let mode = if contents.as_ref().starts_with(b"#!") { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let mode = match () {
+            () if contents.as_ref().starts_with(b"#!") => 0o755,
+            () if ["secret", "password"].contains(&name) || name.ends_with(".key") => 0o600,
+            () => 0o644,
+        };
+        self.set_mode(relative, mode);
+    }
+
+    /// Sets the mode of a file or directory below the server root.
+    pub fn set_mode(&self, relative: &str, mode: u32) {
+        fs::set_permissions(self.path(relative), Permissions::from_mode(mode)).unwrap();
     }
 
     /// Where it listens.

@@ -51,7 +51,9 @@ impl FilesBackend {
     pub fn advice(&self) -> Option<String> {
         let table = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let root = &self.shared.disk.root;
-        mounts::advice(&fs::canonicalize(root).unwrap_or_else(|_| root.clone()), &table)
+        // A directory of a file server is not looked at: one that is away would keep a restart waiting.
+        let looked_up = (!mounts::is_remote(root, &table)).then(|| fs::canonicalize(root).ok()).flatten();
+        mounts::advice(looked_up.as_ref().unwrap_or(root), &table)
     }
 }
 

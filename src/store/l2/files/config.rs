@@ -1,5 +1,6 @@
 //! What an operator says about a store in files: the words of a directive, made into a [`FilesConfig`].
 
+use super::shared;
 use std::path::{Path, PathBuf};
 
 /// Where the files are, and how much is done for them to outlive a power loss.
@@ -32,6 +33,15 @@ impl FilesConfig {
             };
         }
         Ok(config)
+    }
+
+    /// Whether the directory can be a store, as far as looking at it tells. Makes nothing, and waits for as long as the
+    /// file server does.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do.
+    pub fn inspect(&self) -> Result<(), String> {
+        shared::inspect(&self.root)
     }
 
     /// The directory.

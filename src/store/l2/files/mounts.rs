@@ -5,12 +5,7 @@ use std::path::Path;
 
 /// What an administrator should change about the mount of `root`, by the text of `/proc/self/mountinfo`.
 pub(super) fn advice(root: &Path, mountinfo: &str) -> Option<String> {
-    let mounts = mountinfo.lines().filter_map(Mount::read);
-    let mount =
-        mounts.filter(|mount| root.starts_with(&mount.point)).max_by_key(|mount| mount.point.len())?;
-    if !mount.kind.starts_with("nfs") {
-        return None;
-    }
+    let mount = Mount::of(root, mountinfo).filter(Mount::is_remote)?;
     let option = |wanted: &str| mount.options.split(',').any(|option| option == wanted);
     if option("noac") || option("acdirmax=0") {
         return None;
@@ -23,6 +18,11 @@ pub(super) fn advice(root: &Path, mountinfo: &str) -> Option<String> {
     ))
 }
 
+/// Whether `root`, as it is written, is on a file server, which may be away.
+pub(super) fn is_remote(root: &Path, mountinfo: &str) -> bool {
+    Mount::of(root, mountinfo).is_some_and(|mount| mount.is_remote())
+}
+
 struct Mount {
     point: String,
     kind: String,
@@ -30,6 +30,16 @@ struct Mount {
 }
 
 impl Mount {
+    /// The one that `root` is on.
+    fn of(root: &Path, mountinfo: &str) -> Option<Self> {
+        let mounts = mountinfo.lines().filter_map(Mount::read);
+        mounts.filter(|mount| root.starts_with(&mount.point)).max_by_key(|mount| mount.point.len())
+    }
+
+    fn is_remote(&self) -> bool {
+        self.kind.starts_with("nfs")
+    }
+
     /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`, see proc(5).
     fn read(line: &str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
@@ -68,5 +78,11 @@ mod tests {
             assert_eq!(advice(Path::new(root), TABLE), None, "{root}");
         }
         assert_eq!(advice(Path::new("/srv"), "nonsense"), None);
+    }
+
+    #[test]
+    fn what_is_on_a_file_server_is_known_without_a_look_at_it() {
+        assert!(is_remote(Path::new("/srv/fresh/sessions"), TABLE));
+        assert!(!is_remote(Path::new("/var/lib/sessions"), TABLE));
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -90,13 +91,7 @@ impl Shared {
     fn open(&self) -> Result<u64, Fault> {
         let root = &self.disk.root;
         let failed = |e: io::Error| Fault::Down(format!("{}: {e}", root.display()));
-        let mode = fs::metadata(root).map_err(failed)?.permissions().mode();
-        if mode & 0o007 != 0 {
-            return Err(Fault::Down(format!(
-                "{} is open to everybody on its host: chmod o-rwx {0}",
-                root.display()
-            )));
-        }
+        is_private(root).map_err(Fault::Down)?;
         if let Some(identity) = self.format()? {
             return Ok(identity);
         }
@@ -110,15 +105,8 @@ impl Shared {
         self.format()?.ok_or_else(|| Fault::Down(format!("{} does not stay as it is", root.display())))
     }
 
-    /// What the directory says that it is; `None` when it says nothing.
     fn format(&self) -> Result<Option<u64>, Fault> {
-        let path = self.disk.root.join("format");
-        let contents = disk::read(&path).map_err(|e| Fault::Down(format!("{}: {e}", path.display())))?;
-        let Some((bytes, _)) = contents else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        let identity = text.strip_prefix(FORMAT).and_then(|rest| u64::from_str_radix(rest.trim(), 16).ok());
-        let other = || Fault::Odd(format!("{} is not of a store that this version knows", path.display()));
-        identity.map(|identity| Some(identity | 1)).ok_or_else(other)
+        format(&self.disk.root)
     }
 
     /// That nothing was found counts only where the store is: always true, or a failure.
@@ -160,6 +148,34 @@ impl Shared {
             sleep(rest.min(LOOK));
         }
         Ok(())
+    }
+}
+
+/// What the directory says that it is; `None` when it says nothing.
+fn format(root: &Path) -> Result<Option<u64>, Fault> {
+    let path = root.join("format");
+    let contents = disk::read(&path).map_err(|e| Fault::Down(format!("{}: {e}", path.display())))?;
+    let Some((bytes, _)) = contents else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let identity = text.strip_prefix(FORMAT).and_then(|rest| u64::from_str_radix(rest.trim(), 16).ok());
+    let other = || Fault::Odd(format!("{} is not of a store that this version knows", path.display()));
+    identity.map(|identity| Some(identity | 1)).ok_or_else(other)
+}
+
+fn is_private(root: &Path) -> Result<(), String> {
+    let mode = fs::metadata(root).map_err(|e| format!("{}: {e}", root.display()))?.permissions().mode();
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    Err(format!("{} is open to everybody on its host: chmod o-rwx {0}", root.display()))
+}
+
+/// Whether the directory can be a store, as far as looking at it tells. Makes nothing.
+pub(super) fn inspect(root: &Path) -> Result<(), String> {
+    is_private(root)?;
+    match format(root) {
+        Ok(_) => Ok(()),
+        Err(Fault::Down(why) | Fault::Odd(why)) => Err(why),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::config::{Address, TlsFiles};
 use crate::clock::Instant;
+use crate::store::private;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -153,10 +154,10 @@ pub(super) fn tls(files: &TlsFiles) -> Result<Arc<ClientConfig>, String> {
         .map_err(|e| format!("TLS: {e}"))?
         .with_root_certificates(roots(files.ca.as_deref())?);
     let Some((cert, key)) = &files.identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
-    let chain = certificates(cert)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| format!("key={}: {e}", key.display()))?;
+    let text = private::read(key).map_err(|e| format!("key={e}"))?;
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| format!("key={}: {e}", key.display()))?;
     let config = builder
-        .with_client_auth_cert(chain, private)
+        .with_client_auth_cert(certificates(cert)?, private)
         .map_err(|e| format!("cert={} with key={}: {e}", cert.display(), key.display()))?;
     Ok(Arc::new(config))
 }
