@@ -28,6 +28,7 @@ mod live {
         mod orders;
         mod people;
         mod refusals;
+        mod said;
         mod start;
     }
     mod lock_free;

@@ -13,7 +13,7 @@ pub enum Level {
     Error,
     /// Something needs attention.
     Warning,
-    /// Worth knowing in any case.
+    /// Worth knowing in any case: in a log file, whatever `LogLevel` says.
     Notice,
     /// Worth knowing for an administrator who looks for something.
     Info,
@@ -31,6 +31,12 @@ impl Level {
             Level::Debug => sys::APLOG_DEBUG,
         }) as c_int
     }
+
+    /// Whether httpd may write a line of this level where `LogLevel` is `wanted`. It writes a notice to a file whatever
+    /// `LogLevel` says, and decides that itself.
+    fn may_be_wanted(self, wanted: c_int) -> bool {
+        self.raw() <= wanted.max(Level::Notice.raw())
+    }
 }
 
 const FILE: *const std::ffi::c_char = c"mod_session_cluster".as_ptr();
@@ -41,7 +47,7 @@ pub fn request<M: Module>(r: Request<'_>, level: Level, text: impl FnOnce() -> S
     let index = module_index::<M>();
     // SAFETY: the request is live.
     let wanted = unsafe { sys::ap_get_request_module_loglevel(r.as_raw(), index) };
-    if level.raw() > wanted {
+    if !level.may_be_wanted(wanted) {
         return;
     }
     let (line, text) = (Location::caller().line() as c_int, strings::one_line(&text()));
@@ -74,7 +80,7 @@ pub fn server<M: Module>(s: Server<'_>, level: Level, text: impl FnOnce() -> Str
     let index = module_index::<M>();
     // SAFETY: the server is live.
     let wanted = unsafe { sys::ap_get_server_module_loglevel(s.as_raw(), index) };
-    if level.raw() > wanted {
+    if !level.may_be_wanted(wanted) {
         return;
     }
     let (line, text) = (Location::caller().line() as c_int, strings::one_line(&text()));

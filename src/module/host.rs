@@ -10,6 +10,7 @@ use crate::session::realm::Realm;
 use crate::session::sessions::Sessions;
 use crate::store::l1::{LockError, Table, WriteLock};
 use crate::store::pace::Pace;
+use crate::store::said::Said;
 use crate::store::throttle::Throttle;
 use crate::store::tiers::{Budget, Store};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) throttle: Arc<Throttle<'static>>,
     /// How long it takes to look at a password.
     pub(crate) pace: Pace<'static>,
+    /// What was said in the log already.
+    pub(crate) said: Arc<Said<'static>>,
     /// What the list of each user's sessions is derived from, if one is kept.
     pub(crate) ledger: Option<LedgerSecret>,
     /// What a request may spend waiting for the store.
@@ -107,6 +110,11 @@ impl VirtualHost {
     /// How long it takes to look at a password.
     pub(crate) fn pace(&self) -> Pace<'static> {
         self.shared.pace
+    }
+
+    /// What was said in the log already.
+    pub(crate) fn said(&self) -> &Said<'static> {
+        &self.shared.said
     }
 
     /// What the list of each user's sessions is derived from, if one is kept.

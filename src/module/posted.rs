@@ -1,7 +1,7 @@
 //! What was asked of a handler that shows a page and takes its form: which of the two, with the form, after all that
 //! has to be looked at before a form is believed.
 
-use super::pages;
+use super::{log, pages};
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::session::csrf::cross_site_post;
@@ -35,6 +35,7 @@ pub(crate) fn asked(r: Request<'_>, bounds: Bounds) -> Result<Asked, Outcome> {
         "GET" | "HEAD" => Ok(Asked::Page),
         "POST" if is_cross_site(r) => {
             discard_body(r);
+            refused(r);
             Err(Outcome::Answer(Status::FORBIDDEN))
         }
         "POST" => match Form::read(r, bounds.fields, bounds.bytes) {
@@ -47,6 +48,20 @@ pub(crate) fn asked(r: Request<'_>, bounds: Bounds) -> Result<Asked, Outcome> {
         },
         _ => Err(pages::method_not_allowed(r, true)),
     }
+}
+
+/// Says so. Where all forms are refused, it is a proxy in between that passes another `Host` on.
+fn refused(r: Request<'_>) {
+    log::CROSS_SITE.say(r, || {
+        let header = |name| log::quoted(r.headers_in().get_text(name).unwrap_or_default());
+        format!(
+            "a form for {} was refused, because another site's page sent it: Sec-Fetch-Site {}, Origin {}, Host {}",
+            log::quoted(r.path()),
+            header(c"Sec-Fetch-Site"),
+            header(c"Origin"),
+            header(c"Host")
+        )
+    });
 }
 
 /// Whether a POST comes from another site's page, and so perhaps against its sender's will.

@@ -12,6 +12,7 @@ pub mod moment;
 pub mod pace;
 pub mod private;
 pub mod record;
+pub mod said;
 pub mod succession;
 pub mod throttle;
 pub mod tiers;

@@ -44,7 +44,7 @@ fn what_makes_no_sense_is_refused() {
         Mpm::Event,
         1,
         &[&redis.url()],
-        "<Location /lax>\nSetHandler session-cluster-admin\nSessionClusterAdmin all\n</Location>",
+        "<LocationMatch ^/lax>\nSetHandler session-cluster-admin\nSessionClusterAdmin all\n</LocationMatch>",
     );
     let mut carol = nodes.login(0, "carol");
     for form in [

@@ -217,9 +217,9 @@ fn ask(visit: Visit<'_>, payload: &Payload, outdated: &[Source], at_door: bool) 
     }
     if stands.is_none_or(|source| is_due(source) && !rights::needs_login(r)) {
         log::RIGHTS_TOO_OLD.say(r, || {
-            let user = &principal.user;
+            let user = log::quoted(&principal.user);
             format!(
-                "rights of '{user}' do not count here: they are too old, or to be refreshed, and the questions \
+                "rights of {user} do not count here: they are too old, or to be refreshed, and the questions \
                  that they answer do not stand here"
             )
         });
@@ -235,7 +235,8 @@ fn settle(visit: Visit<'_>, old: &Arc<Session>, evaluated: Evaluated) -> Judged 
         Evaluated::NotAllowed => {
             log::GRANT_LOST.say(r, || {
                 let user = old.payload().principal.as_ref().map_or("", |principal| &principal.user);
-                format!("the session of '{user}' was ended: 'login' is not granted any more")
+                let user = log::quoted(user);
+                format!("the session of {user} was ended: 'login' is not granted any more")
             });
             return visit.end(Reason::Admin).map_or_else(Judged::Untold, |()| Judged::LoginNeeded);
         }

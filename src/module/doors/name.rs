@@ -25,6 +25,6 @@ pub(crate) fn session_name<'r>(r: Request<'r>, user: &'r str) -> Option<&'r str>
         Ok(Err(_)) => "SessionClusterUser gives what is no text".into(),
         Err(complaint) => format!("SessionClusterUser: {complaint}"),
     };
-    log::NO_NAME.say(r, || format!("no session was begun for '{user}': {wrong}"));
+    log::NO_NAME.say(r, || format!("no session was begun for {}: {wrong}", log::quoted(user)));
     None
 }

@@ -224,7 +224,7 @@ fn sign_in(visit: Visit<'_>, order: &Order, from: Option<&Session>) -> Done {
     let rights = order.applied(&Rights::ordered(), true);
     visit.sign_in(Voucher::Application, Payload { principal, rights, ..Payload::default() }, from)?;
     if let Some(user) = &order.user {
-        log::APPLICATION_LOGIN.say(r, || format!("the application logged '{user}' in"));
+        log::APPLICATION_LOGIN.say(r, || format!("the application logged {} in", log::quoted(user)));
     }
     Ok(())
 }

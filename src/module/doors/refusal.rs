@@ -28,7 +28,7 @@ pub(crate) fn refuse(r: Request<'_>) -> Outcome {
     if let Some(login) = login.filter(|_| !r.is_subrequest()) {
         let page = reader_of(r) == Reader::Page;
         if page && login.split('?').next() == Some(r.first().path()) {
-            log::LOGIN_BEHIND_DOOR.say(r, || {
+            log::LOGIN_BEHIND_DOOR.say_once(r, || {
                 "the login page is behind the door that it opens: add 'Require all granted' to its location".into()
             });
             return Outcome::Answer(Status::FORBIDDEN);

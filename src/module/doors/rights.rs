@@ -23,7 +23,8 @@ pub(crate) fn evaluate(visit: Visit<'_>, user: &str, had: &Rights, login: bool) 
     match &evaluated {
         Evaluated::Rights(_) => {}
         Evaluated::NotAllowed => {
-            log::NOT_GRANTED.say(r, || format!("'{user}' may not come in: 'login' is not granted"));
+            log::NOT_GRANTED
+                .say(r, || format!("{} may not come in: 'login' is not granted", log::quoted(user)));
         }
         Evaluated::Failed(why) => cannot_tell(r, why),
     }

@@ -19,13 +19,23 @@ pub(crate) struct Attempt<'a> {
     counters: Vec<(String, Limit)>,
 }
 
+/// Too many have failed before it.
+pub(crate) struct TooMany {
+    /// How long to wait.
+    pub(crate) wait: Duration,
+    /// What was counted.
+    pub(crate) counter: String,
+    /// How long it takes until all is forgiven.
+    pub(crate) within: Duration,
+}
+
 impl<'a> Attempt<'a> {
     /// How many more may fail for all names of an address, or from all addresses for a name: many share an address, and
     /// nobody must be able to lock somebody else out with a few attempts.
     const MANY: u32 = 10;
 
     /// Counts it; or says how long to wait, and counts nothing.
-    pub(crate) fn take(visit: Visit<'a>, user: &str) -> Result<Self, Duration> {
+    pub(crate) fn take(visit: Visit<'a>, user: &str) -> Result<Self, TooMany> {
         let r = visit.request();
         let limit = conf::dir(r).throttle.get().copied().unwrap_or(Some(DEFAULT_LIMIT));
         let mut attempt = Attempt { throttle: visit.host().throttle(), counters: Vec::new() };
@@ -40,7 +50,7 @@ impl<'a> Attempt<'a> {
         ] {
             if let Err(wait) = attempt.throttle.take(who.as_bytes(), limit, SystemClock.now()) {
                 attempt.give_back();
-                return Err(wait);
+                return Err(TooMany { wait, counter: who, within: limit.within });
             }
             attempt.counters.push((who, limit));
         }

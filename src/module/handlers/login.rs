@@ -2,7 +2,7 @@
 //! and leads back to the page that was wanted. The password is looked at once and kept nowhere.
 
 use super::address::{return_address, target};
-use super::attempt::{self, Attempt};
+use super::attempt::{self, Attempt, TooMany};
 use crate::clock::{Instant, sleep};
 use crate::ffi::http_protocol::{Form, send};
 use crate::ffi::httpd::{Outcome, Request};
@@ -153,10 +153,10 @@ fn verify(visit: Visit<'_>, credentials: &Credentials<'_>) -> Verified {
     let (r, user) = (visit.request(), credentials.user);
     let attempt = match Attempt::take(visit, user) {
         Ok(attempt) => attempt,
-        Err(wait) => {
-            log::THROTTLED.say(r, || {
-                let wait = wait.as_secs();
-                format!("login of '{user}' was not looked at: too many have failed; {wait} s to wait")
+        Err(TooMany { wait, counter, within }) => {
+            log::THROTTLED.say_once_within(r, &counter, within, || {
+                let (user, wait) = (log::quoted(user), wait.as_secs());
+                format!("login of {user} was not looked at: too many have failed; {wait} s to wait")
             });
             r.err_headers_out().set(c"Retry-After", wait.as_secs().max(1).to_string());
             return Verified::No(Refused::Throttled);
@@ -177,7 +177,8 @@ fn verify(visit: Visit<'_>, credentials: &Credentials<'_>) -> Verified {
             Verified::NotAsked
         }
         Verdict::Denied | Verdict::UnknownUser => {
-            log::WRONG_PASSWORD.say(r, || format!("login of '{user}' was refused"));
+            log::WRONG_PASSWORD
+                .say(r, || format!("login of {} was refused: wrong name or password", log::quoted(user)));
             // Whoever measures how long it takes learns nothing of the name.
             sleep(note(if verdict == Verdict::Denied { Found::Name } else { Found::Nobody }));
             Verified::No(Refused::Password)

@@ -37,7 +37,7 @@ pub(super) fn handle(r: Request<'_>) -> Outcome {
     let Some((session, person)) = found.filter(|_| r.user().is_some()) else {
         discard_body(r);
         if r.user().is_none() {
-            log::OPEN_LIST.say(r, || {
+            log::OPEN_LIST.say_once(r, || {
                 "the list of sessions is for those who logged in: add AuthType and Require".into()
             });
         }

@@ -32,8 +32,9 @@ pub(crate) fn handle(r: Request<'_>) -> Outcome {
     // A location that was left open by mistake must not let anybody end everybody's session.
     let Some(admin) = r.user().filter(|_| r.authenticated_by().is_some()) else {
         discard_body(r);
-        log::OPEN_ADMIN
-            .say(r, || "the admin handler serves authenticated users only: add AuthType and Require".into());
+        log::OPEN_ADMIN.say_once(r, || {
+            "the admin handler serves authenticated users only: add AuthType and Require".into()
+        });
         return Outcome::Answer(Status::FORBIDDEN);
     };
     let form = match posted::asked(r, FORM) {

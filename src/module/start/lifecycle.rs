@@ -68,12 +68,13 @@ impl hooks::Lifecycle for Lifecycle {
         let store = Arc::new(table::behind(table, kept, cluster));
         let throttle = Arc::new(table::open_throttle(main)?);
         let pace = table::open_pace(main)?;
+        let said = Arc::new(table::open_said(main)?);
         let ledger = match secret::ledger(config) {
             Err(e) if phase == Phase::Restart => last_ledger(main, &e, before),
             ledger => ledger?,
         };
         let patience = config.cluster.timeout();
-        let shared = Shared { store, throttle, pace, ledger, patience };
+        let shared = Shared { store, throttle, pace, said, ledger, patience };
         for (server, config) in hosts {
             config
                 .host

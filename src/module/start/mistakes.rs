@@ -1,8 +1,10 @@
 //! Mistakes that only show when several directives are seen together. They stop a start, and `httpd -t` finds them; a
 //! server that runs says them and goes on, for each has a meaning that lets nobody in.
 
+use super::places;
 use crate::ffi::http_config::Setting;
 use crate::ffi::httpd::Server;
+use crate::ffi::util_cfgtree;
 use crate::module::conf;
 use crate::module::conf::names::{self, Right};
 use crate::module::conf::settings::ServerConfig;
@@ -14,7 +16,8 @@ use crate::session::policy::Policy;
 /// What it is and what to write instead.
 pub(super) fn find(main: Server<'_>) -> Result<(), String> {
     main.all().try_for_each(|server| check(server, conf::server(server)))?;
-    check_names(main)
+    check_names(main)?;
+    places::find(&util_cfgtree::all())
 }
 
 /// Names that nothing gives a value. Where an application may give one, or another node whose store this one shares,

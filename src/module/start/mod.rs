@@ -9,6 +9,7 @@ mod good;
 mod inspect;
 pub(crate) mod lifecycle;
 mod mistakes;
+mod places;
 mod program;
 pub(crate) mod secret;
 pub mod stores;

@@ -12,6 +12,7 @@ use crate::module::log;
 use crate::store::cluster::Cluster;
 use crate::store::l1::{Geometry, Table};
 use crate::store::pace::Pace;
+use crate::store::said::Said;
 use crate::store::throttle::Throttle;
 use crate::store::tiers::Store;
 use std::ffi::CStr;
@@ -27,11 +28,25 @@ pub(crate) const MUTEX: &CStr = c"session-cluster";
 pub(crate) fn open_throttle(server: Server<'_>) -> Result<Throttle<'static>, String> {
     let words = shared_memory::words(server, c"mod_session_cluster.counters", Throttle::WORDS)
         .map_err(|e| format!("SC0117: {e}"))?;
+    Ok(Throttle::new(words, secret()?))
+}
+
+/// What was said in the log already; all of it may be said again after a restart.
+///
+/// # Errors
+/// As [`open_throttle`].
+pub(crate) fn open_said(server: Server<'_>) -> Result<Said<'static>, String> {
+    let words = shared_memory::words(server, c"mod_session_cluster.said", Said::WORDS)
+        .map_err(|e| format!("SC0117: {e}"))?;
+    Ok(Said::new(words, secret()?))
+}
+
+fn secret() -> Result<[u64; 4], String> {
     let mut secret = [0; 4];
     for word in &mut secret {
         *word = chance::u64().map_err(|e| format!("SC0117: {e}"))?;
     }
-    Ok(Throttle::new(words, secret))
+    Ok(secret)
 }
 
 /// How long logins take, kept over restarts.

@@ -25,7 +25,7 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = clientAuth
 ";
 
-/// Certificates and their keys, as PEM files in one directory, which everybody may read.
+/// Certificates and their keys, as PEM files in one directory, whose certificates everybody may read.
 pub struct Tls {
     directory: PathBuf,
 }
@@ -55,7 +55,7 @@ impl Tls {
         }
         let output = openssl.output().expect("openssl(1) is needed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::set_permissions(key, Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
     }
 
     /// The authority's certificate.
