@@ -47,6 +47,9 @@ fn signed_in_users_stay_while_the_store_is_away() {
         assert!(start.elapsed() < Duration::from_secs(2), "recovery");
     }
     for httpd in &nodes.httpds {
+        // Pages may be back before the watcher has said so.
+        let end = || (httpd.log.count("SC0402") > 0).then_some(());
+        eventually("the end of the outage in the log", Duration::from_secs(5), end);
         assert_eq!((httpd.log.count("SC0401"), httpd.log.count("SC0402")), (1, 1), "one line each");
     }
 }
