@@ -395,6 +395,7 @@ fn a_login_of_the_application_opens_its_own_door_and_no_other(mpm: Mpm) {
     let running = cgi(mpm).start("");
     let httpd = &running.httpd;
     httpd.log.allow("cgid");
+    httpd.log.allow("SC0211");
     let mut browser = httpd.browser();
     let form =
         eventually("cgid", PATIENCE, || Some(browser.get("/own/login")).filter(|page| page.status != 503));

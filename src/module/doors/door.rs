@@ -99,10 +99,8 @@ fn shows_other_user(r: Request<'_>, principal: &Principal) -> bool {
 /// circles where the login and the door were meant to be for each other.
 fn other_login(r: Request<'_>) -> Outcome {
     log::OTHER_LOGIN.say_once(r, || {
-        let name = r.auth_name().unwrap_or_default();
-        format!(
-            "the session's login was for another AuthName than '{name}': give login and door the same one"
-        )
+        let name = log::quoted(&r.auth_name().unwrap_or_default());
+        format!("the session's login was for another AuthName than {name}: give login and door the same one")
     });
     Outcome::Answer(Status::FORBIDDEN)
 }
