@@ -152,6 +152,7 @@ fn a_table_or_mutex_that_could_not_be_made_leaves_the_one_that_there_is() {
         ("Mutex posixsem session-cluster", "SC0105"),
         ("SessionClusterIdle 24h", "SC0120"),
         ("SessionClusterNode web1", "SC0122"),
+        ("MergeTrailers On", "SC0129"),
         ("<Location /x>\nRequire session-grant nobody-gives\n</Location>", "SC0124"),
     ] {
         httpd.reconfigure(|_| Site::new(Mpm::Event).conf(conf));
