@@ -179,22 +179,15 @@ impl Site {
         if !self.furnished {
             return text + &self.conf;
         }
-        text += &load(&[
-            "authn_core",
-            "authn_file",
-            "authz_core",
-            "authz_user",
-            "auth_basic",
-            "mime",
-            "dir",
-            "alias",
-            "env",
-            "headers",
-            "status",
-            "asis",
-        ]);
-        text += &self.before;
-        let _ = writeln!(text, "LoadModule session_cluster_module {}", module().display());
+        let ours = format!("LoadModule session_cluster_module {}\n", module().display());
+        if is_everything_loaded() {
+            text += &everything(self.mpm, root, &ours);
+            text += &self.before;
+        } else {
+            text += &load(&USUAL);
+            text += &self.before;
+            text += &ours;
+        }
         text += "LogLevel notice session_cluster:info\nKeepAliveTimeout 2\nTimeout 20\nGracefulShutdownTimeout 5\n";
         text += match self.mpm {
             Mpm::Prefork => "StartServers 3\nMinSpareServers 3\nMaxSpareServers 8\nMaxRequestWorkers 12\n",
@@ -212,6 +205,53 @@ impl Site {
                  Header always set X-Session \"%{SESSION_LOGID}e\"\n";
         text + &self.conf
     }
+}
+
+/// What the site needs.
+const USUAL: [&str; 12] = [
+    "authn_core",
+    "authn_file",
+    "authz_core",
+    "authz_user",
+    "auth_basic",
+    "mime",
+    "dir",
+    "alias",
+    "env",
+    "headers",
+    "status",
+    "asis",
+];
+
+/// Whether each site has all of httpd's own modules beside ours, as on a server where somebody enabled them all
+/// (`MSC_EVERYTHING`).
+pub(crate) fn is_everything_loaded() -> bool {
+    std::env::var_os("MSC_EVERYTHING").is_some()
+}
+
+/// All modules that httpd's package has, in the order of the alphabet, as Debian loads them; `ours` at its place. Those
+/// that do nothing unless they are told to are told: a cache that answers before anybody else, a log of all headers.
+fn everything(mpm: Mpm, root: &Path, ours: &str) -> String {
+    // Others' modules, and one of two that are each other's stead.
+    let left_out = match mpm {
+        Mpm::Prefork => "cgid",
+        Mpm::Event | Mpm::Worker => "cgi",
+    };
+    let package = Command::new("dpkg").args(["-L", "apache2-bin"]).output().expect("dpkg is needed");
+    let files = String::from_utf8(package.stdout).unwrap();
+    let mut names: Vec<&str> = files
+        .lines()
+        .filter_map(|file| file.rsplit_once("/modules/mod_")?.1.strip_suffix(".so"))
+        .filter(|name| !name.starts_with("mpm_") && *name != left_out)
+        .collect();
+    assert!(names.len() > 80, "{names:?}");
+    names.sort_unstable();
+    let (before, after): (Vec<&str>, Vec<&str>) = names.iter().partition(|&&name| name < "session_cluster");
+    let told = format!(
+        "CacheRoot {}/cache\nCacheEnable disk /\nCacheHeader On\nForensicLog forensic.log\n",
+        root.display()
+    );
+    [&load(&before), ours, &load(&after), &told].concat()
 }
 
 /// The password file: `alice`, `bob`, `carol`, and `user0` to `user63`.

@@ -73,9 +73,11 @@ impl Httpd {
     }
 
     fn furnish(&self) {
-        for directory in ["run", "htdocs/app", "htdocs/open"] {
+        for directory in ["run", "cache", "htdocs/app", "htdocs/open"] {
             fs::create_dir_all(self.path(directory)).unwrap();
         }
+        // httpd's children are somebody else.
+        fs::set_permissions(self.path("cache"), Permissions::from_mode(0o777)).unwrap();
         static MODULES: OnceLock<String> = OnceLock::new();
         symlink(MODULES.get_or_init(|| conf::apxs("LIBEXECDIR")), self.path("modules")).unwrap();
         self.write("passwords", conf::passwords());
@@ -297,7 +299,7 @@ impl Httpd {
         self.stop();
         let surprises = self.log.surprises();
         assert!(surprises.is_empty(), "unexpected in the error log:\n{}", surprises.join("\n"));
-        for file in ["error.log", "access.log", "stderr"] {
+        for file in ["error.log", "access.log", "forensic.log", "stderr"] {
             assert!(self.secrets_in(file).is_empty(), "{file} tells session ids");
         }
     }
