@@ -183,12 +183,14 @@ impl<'p, M: Module> Hooks<'p, M> {
         unsafe { sys::ap_hook_handler(Some(request::<M, H>), ptr::null(), ptr::null(), order.raw()) };
     }
 
-    /// When a request is over, also one that was refused while it was read; `before`: the modules of these source files
-    /// later.
-    pub fn log_transaction<H: RequestHook>(&self, order: Order, before: &[&CStr]) {
+    /// When a request is over that failed, also one that was refused while it was read; `before`: the modules of these
+    /// source files later.
+    pub fn log_failure<H: RequestHook>(&self, order: Order, before: &[&CStr]) {
         let before = self.names(before);
         // SAFETY: as in `lifecycle`.
-        unsafe { sys::ap_hook_log_transaction(Some(request::<M, H>), ptr::null(), before, order.raw()) };
+        unsafe {
+            sys::ap_hook_log_transaction(Some(failed_request::<M, H>), ptr::null(), before, order.raw())
+        };
     }
 
     /// Adds a meaning of `Require`.
@@ -252,6 +254,16 @@ unsafe extern "C" fn request<M: Module, H: RequestHook>(r: *mut sys::request_rec
             Outcome::Answer(Status::INTERNAL)
         })
         .raw()
+}
+
+/// As [`request`], for those that failed: it is called for all, and most must not pay for it.
+unsafe extern "C" fn failed_request<M: Module, H: RequestHook>(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    if unsafe { (*r).status } < sys::HTTP_BAD_REQUEST as c_int {
+        return sys::DECLINED;
+    }
+    // SAFETY: as above.
+    unsafe { request::<M, H>(r) }
 }
 
 unsafe extern "C" fn status<M: Module, H: StatusHook>(r: *mut sys::request_rec, flags: c_int) -> c_int {

@@ -36,7 +36,7 @@ pub(crate) struct Unread;
 
 impl RequestHook for Unread {
     fn run(r: Request<'_>) -> Outcome {
-        if r.status().0 >= 400 && Visit::begun(r).is_none() {
+        if Visit::begun(r).is_none() {
             Arrival::run(r);
         }
         Outcome::Declined

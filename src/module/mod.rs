@@ -63,7 +63,7 @@ impl Hooked for SessionCluster {
         hooks.lifecycle::<lifecycle::Lifecycle>();
         // Before every module that looks at cookies: ours is for nobody else's eyes.
         hooks.post_read_request::<arrival::Arrival>(Order::ReallyFirst, WATCHERS);
-        hooks.log_transaction::<arrival::Unread>(Order::ReallyFirst, LOGGERS);
+        hooks.log_failure::<arrival::Unread>(Order::ReallyFirst, LOGGERS);
         // Before the modules that ask for passwords: a session answers first.
         // But after mod_ssl, which makes a Basic login of a client's certificate.
         hooks.check_authn::<door::Door>(Order::First, &[c"mod_ssl.c"]);

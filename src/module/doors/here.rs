@@ -31,8 +31,8 @@ pub(crate) enum Here {
 /// A session that counts, and those of its rights that do.
 pub(crate) struct Counted {
     session: Arc<Session>,
-    /// `None` if all do.
-    rights: Option<Rights>,
+    /// `None` if all do, as on nearly each page.
+    rights: Option<Box<Rights>>,
 }
 
 /// What came of judging a session's rights.
@@ -53,7 +53,7 @@ impl Counted {
 
     /// Those of its rights that count.
     pub(crate) fn rights(&self) -> &Rights {
-        self.rights.as_ref().unwrap_or(&self.session.payload().rights)
+        self.rights.as_deref().unwrap_or(&self.session.payload().rights)
     }
 }
 
@@ -143,7 +143,7 @@ fn first_or_later(session: &Session) -> Change {
 
 /// A session without some of its rights.
 fn without(session: Arc<Session>, outdated: &[Source]) -> Judged {
-    let rights = (!outdated.is_empty()).then(|| session.payload().rights.without(outdated));
+    let rights = (!outdated.is_empty()).then(|| Box::new(session.payload().rights.without(outdated)));
     Judged::Counts(Counted { session, rights })
 }
 
