@@ -31,6 +31,7 @@ mod httpd {
     const FUNCTIONS: &[&str] = &[
         "ap_auth_name",
         "ap_add_output_filter",
+        "ap_allow_options",
         "ap_auth_type",
         "ap_bucket_error_create",
         "ap_check_cmd_context",
@@ -44,6 +45,7 @@ mod httpd {
         "ap_get_core_module_config",
         "ap_getword_conf",
         "ap_get_module_config",
+        "ap_get_output_filter_handle",
         "ap_get_request_module_loglevel",
         "ap_get_server_module_loglevel",
         "ap_global_mutex_create",
@@ -179,6 +181,8 @@ mod httpd {
         "MODULE_MAGIC_(COOKIE|NUMBER_MAJOR|NUMBER_MINOR)",
         "NOT_IN_HTACCESS",
         "OK",
+        "OPT_INCLUDES",
+        "PROXYREQ_NONE",
         "RSRC_CONF",
     ];
 

@@ -7,6 +7,7 @@
 mod browser {
     mod access;
     mod axe;
+    mod caches;
     mod driver;
     mod element;
     mod layout;

@@ -15,6 +15,7 @@ mod live {
     mod door;
     mod export;
     mod joints {
+        mod caches;
         mod clocks;
         mod concurrent;
         mod configtest;

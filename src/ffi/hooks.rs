@@ -223,13 +223,13 @@ impl<'p, M: Module> Hooks<'p, M> {
         util_filter::register::<M, G>();
     }
 
-    /// When an answer begins.
-    pub fn answers<A: AnswerHook>(&self) {
-        let (no, order) = (ptr::null(), Order::Middle.raw());
+    /// When an answer begins; `after`: the modules of these source files first, so that their filters are in place.
+    pub fn answers<A: AnswerHook>(&self, after: &[&CStr]) {
+        let (no, after, order) = (ptr::null(), self.names(after), Order::Middle.raw());
         // SAFETY: as in `lifecycle`.
-        unsafe { sys::ap_hook_insert_filter(Some(util_filter::begins::<A>), no, no, order) };
+        unsafe { sys::ap_hook_insert_filter(Some(util_filter::begins::<A>), after, no, order) };
         // SAFETY: as above.
-        unsafe { sys::ap_hook_insert_error_filter(Some(util_filter::fails::<A>), no, no, order) };
+        unsafe { sys::ap_hook_insert_error_filter(Some(util_filter::fails::<A>), after, no, order) };
     }
 
     /// Adds a section to mod_status's page, if mod_status is loaded.

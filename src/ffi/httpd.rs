@@ -16,6 +16,8 @@ pub struct Status(pub u16);
 impl Status {
     /// 303 See Other.
     pub const SEE_OTHER: Status = Status(303);
+    /// 304 Not Modified.
+    pub const NOT_MODIFIED: Status = Status(304);
     /// 400 Bad Request.
     pub const BAD_REQUEST: Status = Status(400);
     /// 401 Unauthorized.
@@ -219,6 +221,50 @@ impl<'r> Request<'r> {
     #[must_use]
     pub fn is_subrequest(self) -> bool {
         !self.record().main.is_null()
+    }
+
+    /// Whether the headers of its answer are on their way: what is set now comes too late. A proxy says that it sends a
+    /// body before any of that is passed on.
+    #[must_use]
+    pub fn headers_are_sent(self) -> bool {
+        let record = self.record();
+        let begins = record.sent_bodyct != 0 && record.proxyreq == sys::PROXYREQ_NONE as c_int;
+        begins || record.bytes_sent != 0
+    }
+
+    /// Whether a body is being sent, or is about to be: not that of an answer that nothing has changed.
+    #[must_use]
+    pub fn sends_body(self) -> bool {
+        self.record().sent_bodyct != 0 && self.status() != Status::NOT_MODIFIED
+    }
+
+    /// Whether its answer is put together while it is sent, of parts that httpd looks up by subrequests: by
+    /// mod_include, or as the listing of a directory. For when its filters are in place.
+    #[must_use]
+    pub fn is_made_of_parts(self) -> bool {
+        // DIR_MAGIC_TYPE in httpd.h.
+        if self.handler() == c"httpd/unix-directory" {
+            return true;
+        }
+        // SAFETY: the request is live.
+        let options = unsafe { sys::ap_allow_options(self.raw) };
+        if !u32::try_from(options).is_ok_and(|options| options & sys::OPT_INCLUDES != 0) {
+            return false;
+        }
+        // The filter may have another name, given by mod_filter. Its kind stays.
+        let mut filter = self.record().output_filters;
+        while !filter.is_null() {
+            // SAFETY: a live request's chain of filters is live.
+            let registered = unsafe { (*filter).frec };
+            // SAFETY: what a filter is made from lives as long as the configuration.
+            let kind = unsafe { (*registered).ftype };
+            if kind < sys::AP_FTYPE_CONTENT_SET {
+                return true;
+            }
+            // SAFETY: as above.
+            filter = unsafe { (*filter).next };
+        }
+        false
     }
 
     /// The request that the client sent.

@@ -19,6 +19,7 @@ pub mod http_protocol;
 pub mod http_request;
 pub mod httpd;
 pub mod mod_auth;
+pub mod mod_cache;
 pub mod mod_dbd;
 pub mod mod_session;
 pub mod mpm_common;

@@ -131,6 +131,7 @@ static STORE_AWAY: Message = Message::rarely("SC0206", Level::Error);
 // Doors and what stands in their way.
 pub(crate) static LOGIN_BEHIND_DOOR: Message = Message::rarely("SC0210", Level::Warning);
 pub(crate) static OTHER_LOGIN: Message = Message::rarely("SC0211", Level::Warning);
+pub(crate) static TOLD_TOO_LATE: Message = Message::rarely("SC0212", Level::Warning);
 
 // Logins, rights, applications and administrators.
 // At the level at which mod_auth_basic says the same (AH01617, AH01618).

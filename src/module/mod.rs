@@ -79,7 +79,8 @@ impl Hooked for SessionCluster {
         hooks.gate::<orders::Orders>();
         hooks.gate::<orders::Unheeded>();
         hooks.gate::<sticky::Sticky>();
-        hooks.answers::<answers::Answers>();
+        // What puts a page together.
+        hooks.answers::<answers::Answers>(&[c"core.c", c"mod_filter.c"]);
         hooks.status::<mod_status::Section>();
     }
 }

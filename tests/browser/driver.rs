@@ -109,11 +109,15 @@ pub(super) struct Options {
     pub(super) dark: bool,
     /// Whether pages may run scripts. What tests run works in any case.
     pub(super) scripts: bool,
+    /// Whether it knows the site by a name and not by 127.0.0.1, which browsers trust as they trust https.
+    pub(super) by_name: bool,
+    /// Whether it keeps pages that it left as they were, to show them again on the way back.
+    pub(super) back_from_memory: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { width: 1280, dark: false, scripts: true }
+        Options { width: 1280, dark: false, scripts: true, by_name: false, back_from_memory: true }
     }
 }
 
@@ -144,8 +148,11 @@ impl Chrome {
             "--disable-component-update",
             "--disable-background-networking",
             // It meets nobody but the server under test.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--host-resolver-rules=MAP intranet.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         ];
+        if !options.back_from_memory {
+            args.push("--disable-features=BackForwardCache");
+        }
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
             args.push("--no-sandbox");
         }
@@ -163,7 +170,10 @@ impl Chrome {
         let begun = driver.call("POST", "/session", &wanted).unwrap_or_else(|error| panic!("{error}"));
         let chrome = Chrome {
             session: begun["sessionId"].as_str().unwrap().to_owned(),
-            site: format!("http://{}", httpd.address()),
+            site: match options.by_name {
+                true => format!("http://intranet.test:{}", httpd.address().port()),
+                false => format!("http://{}", httpd.address()),
+            },
             driver,
         };
         let phone = options.width < 600;

@@ -253,7 +253,10 @@ fn a_cookie_that_leads_elsewhere_is_led_here_once(mpm: Mpm) {
         assert_eq!(page.header("Set-Cookie"), Some(given.as_str()), "{route:?}");
         assert_eq!(page.header("Cache-Control"), Some("no-store"));
         let page = stray.get("/app/page.html").expect(200);
-        assert_eq!((page.header("Set-Cookie"), page.header("Cache-Control")), (None, Some("private")));
+        assert_eq!(
+            (page.header("Set-Cookie"), page.header("Cache-Control")),
+            (None, Some("private, no-cache"))
+        );
     }
     // A handler that looks at the session by itself; one cookie, whatever else it does.
     let page = stray(&browser, ".web2").get("/whoami").expect(200);
@@ -389,7 +392,7 @@ fn without_a_route_of_its_own_a_server_leaves_every_cookie_alone() {
     for route in ["", ".web1", ".web2", "."] {
         let page = stray(&browser, route).get("/app/page.html").expect(200);
         assert_eq!((page.user(), page.header("Set-Cookie")), (Some("alice"), None), "{route:?}");
-        assert_eq!(page.header("Cache-Control"), Some("private"));
+        assert_eq!(page.header("Cache-Control"), Some("private, no-cache"));
     }
 }
 

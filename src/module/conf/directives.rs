@@ -1,6 +1,7 @@
 //! The only list of directives. Each entry is registered with httpd from here, and `httpd-conf/00-reference.conf` is
 //! checked against it.
 
+use super::cache_control::CacheControl;
 use super::exports::{Export, Target};
 use super::names;
 use super::parsing::{flag, quoted, size, span};
@@ -221,10 +222,18 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         help: c"On|Off: the application's answer may begin, change or end the session; default: Off",
         set: set_backend,
     },
+    Directive {
+        name: c"SessionClusterCacheControl",
+        context: Context::Directory,
+        arity: (1, 1),
+        help: c"no-store|no-cache|private: what browsers may keep of pages that have to do with a session; default: \
+                no-cache",
+        set: set_cache_control,
+    },
 ];
 
 /// httpd's form of the list.
-pub static COMMANDS: Commands<28> = Commands::new::<SessionCluster>(DIRECTIVES);
+pub static COMMANDS: Commands<29> = Commands::new::<SessionCluster>(DIRECTIVES);
 
 type Done = Result<(), String>;
 
@@ -528,6 +537,15 @@ fn set_backend(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) 
     let on = flag(args)?;
     dir.backend = Setting::Set(on);
     server.heeds_backend |= on;
+    server.in_use = true;
+    Ok(())
+}
+
+fn set_cache_control(server: &mut ServerConfig, dir: &mut DirConfig, args: &Args<'_>) -> Done {
+    let word = args.first();
+    let known = CacheControl::ALL.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
+    let (_, control) = known.ok_or_else(|| format!("'{word}' is not no-store, no-cache or private"))?;
+    dir.cache_control = Setting::Set(*control);
     server.in_use = true;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What was said: the directives, what they set, and how inner settings go before outer ones.
 
+pub mod cache_control;
 pub mod directives;
 pub(crate) mod exports;
 pub(crate) mod names;

@@ -1,5 +1,6 @@
 //! What the directives say, for a virtual host and for a directory, and how inner settings go before outer ones.
 
+use super::cache_control::CacheControl;
 use super::exports::Export;
 use super::questions::Questions;
 use crate::ffi::ap_expr::Expr;
@@ -198,6 +199,8 @@ pub struct DirConfig {
     pub admin: Setting<Option<Reach>>,
     /// `SessionClusterBackend`: an application's answer may begin, supersede or end a session.
     pub backend: Setting<bool>,
+    /// `SessionClusterCacheControl`: what caches are told of pages that have to do with a session.
+    pub cache_control: Setting<CacheControl>,
 }
 
 impl Config for DirConfig {
@@ -217,6 +220,7 @@ impl Config for DirConfig {
             user: Setting::merge(&outer.user, &inner.user),
             admin: Setting::merge(&outer.admin, &inner.admin),
             backend: Setting::merge(&outer.backend, &inner.backend),
+            cache_control: Setting::merge(&outer.cache_control, &inner.cache_control),
         }
     }
 
@@ -238,6 +242,7 @@ impl Config for DirConfig {
                 user: Setting::Unset,
                 admin: Setting::Unset,
                 backend: Setting::Unset,
+                cache_control: Setting::Unset,
             }
         )
     }
@@ -260,6 +265,12 @@ impl DirConfig {
     #[must_use]
     pub fn reach(&self) -> Option<Reach> {
         self.admin.get().copied().flatten()
+    }
+
+    /// What caches are told of pages that have to do with a session.
+    #[must_use]
+    pub fn cache_control(&self) -> CacheControl {
+        self.cache_control.get().copied().unwrap_or_default()
     }
 
     /// Whether foreign logins become sessions here.

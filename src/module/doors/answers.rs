@@ -1,5 +1,6 @@
 //! What is done when an answer begins: what the handler is told of the session is made to fit the place where the
-//! request stands by now, and gates are put in the way of what it says.
+//! request stands by now, gates are put in the way of what it says, and caches are told what cannot be said any more
+//! when its parts are known.
 
 use super::export;
 use super::orders;
@@ -19,6 +20,7 @@ impl AnswerHook for Answers {
         if let Some(visit) = Visit::begun(r) {
             export::follow(visit);
             lead(visit);
+            mark_parts(visit);
         }
     }
 
@@ -36,5 +38,12 @@ impl AnswerHook for Answers {
 fn lead(visit: Visit<'_>) {
     if visit.has_strayed() && !visit.request().is_subrequest() {
         watch::<Sticky>(visit.request());
+    }
+}
+
+/// Makes a page private whose later parts may ask for the session when its headers are sent.
+fn mark_parts(visit: Visit<'_>) {
+    if !visit.is_marked() && visit.shows_cookie() && visit.request().is_made_of_parts() {
+        visit.mark_private();
     }
 }

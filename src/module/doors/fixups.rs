@@ -25,18 +25,18 @@ impl RequestHook for Fixups {
         let Some(visit) = Visit::begun(r) else { return Outcome::Declined };
         export::note(visit);
         refusal::allowed(visit);
-        let Some(session) = visit.known_session() else { return Outcome::Declined };
-        label(r, &session);
+        if visit.has_asked() {
+            // Also where the session was asked for on the way here.
+            visit.mark_private();
+        }
+        if let Some(session) = visit.known_session() {
+            label(r, &session);
+        }
         Outcome::Declined
     }
 }
 
-/// Gives a page that a session has to do with its log id, and tells caches that it is for one person.
-pub(crate) fn label(r: Request<'_>, session: &Session) {
+/// Gives a page that a session has to do with its log id.
+pub(super) fn label(r: Request<'_>, session: &Session) {
     r.environment().set(c"SESSION_LOGID", session.log_id());
-    if r.err_headers_out().get(c"Cache-Control").is_none() {
-        // Shared caches, mod_cache among them, know of Authorization but nothing of our cookie. Not in headers_out,
-        // which a backend's answer replaces.
-        r.err_headers_out().put(c"Cache-Control", c"private");
-    }
 }

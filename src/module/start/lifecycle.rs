@@ -6,8 +6,8 @@ use super::{caches, cluster, inspect, mistakes, secret, stores, trailers, watche
 use crate::ffi::apr_pools::Pool;
 use crate::ffi::hooks::{self, Phase};
 use crate::ffi::httpd::Server;
-use crate::ffi::mod_session;
 use crate::ffi::util_mutex::GlobalMutex;
+use crate::ffi::{mod_cache, mod_session};
 use crate::module::conf;
 use crate::module::conf::names;
 use crate::module::doors::provider::Provider;
@@ -23,6 +23,7 @@ impl hooks::Lifecycle for Lifecycle {
     fn pre_config(pconf: Pool<'_>) -> Result<(), String> {
         names::forget();
         mod_session::register::<Provider>();
+        mod_cache::look();
         caches::announce(pconf)?;
         GlobalMutex::register(pconf, MUTEX)
     }

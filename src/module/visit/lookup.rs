@@ -13,12 +13,15 @@ use std::time::Duration;
 
 impl Visit<'_> {
     /// Its session, looked up on the first call. Of several cookies, the first that leads to a live session counts.
+    /// The answer is for one person from then on.
     pub(crate) fn session(self) -> Known {
-        if let Some(known) = &*self.state.known.borrow() {
-            return known.clone();
-        }
-        let known = self.look_up();
-        *self.state.known.borrow_mut() = Some(known.clone());
+        let asked = self.state.known.borrow().clone();
+        let known = asked.unwrap_or_else(|| {
+            let known = self.look_up();
+            *self.state.known.borrow_mut() = Some(known.clone());
+            known
+        });
+        self.mark_private();
         known
     }
 

@@ -6,6 +6,7 @@ mod changes;
 mod cookie;
 mod lookup;
 mod notes;
+mod private;
 mod remembered;
 mod state;
 

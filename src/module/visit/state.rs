@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::ffi::http_config::{keep, kept, kept_with_connection};
 use crate::ffi::httpd::Request;
 use crate::module::conf;
+use crate::module::conf::cache_control::CacheControl;
 use crate::module::host::{HostLock, VirtualHost};
 use crate::module::session_cluster::SessionCluster;
 use crate::session::cookie::{MAX_CANDIDATES, Stripped};
@@ -43,6 +44,18 @@ pub struct State {
     pub(super) watermark: Cell<Timestamp>,
     /// Whether our cookie was set in it.
     pub(super) answered: Cell<bool>,
+    /// Which answer was marked as private last.
+    pub(super) marked: Cell<Option<Mark>>,
+}
+
+/// That the answer to a request was marked as private.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    /// Which request.
+    pub(super) request: usize,
+    /// Where the settings lie that counted for it. They may be others when it is known where the request goes.
+    pub(super) settings: usize,
+    pub(super) word: CacheControl,
 }
 
 /// The session of a visit.
@@ -128,6 +141,7 @@ impl State {
             budget: host.budget(),
             watermark: Cell::new(host.store().watermark()),
             answered: Cell::new(false),
+            marked: Cell::new(None),
         };
         let Some(header) = header else { return state };
         let (cookies, stripped) = host.cookie().take(state.https, header);
