@@ -19,4 +19,5 @@ mod cluster {
     mod scopes;
     mod sticky;
     mod stores;
+    mod unavailable;
 }

@@ -117,6 +117,19 @@ unsafe extern "C" fn session_save<P: SessionProvider>(
     })
 }
 
+/// Has mod_session load the session where `r` goes, if it keeps one there, as it does itself a little later. It tells
+/// nobody whether that failed; its provider knows.
+pub fn load(r: Request<'_>) {
+    type Load = unsafe extern "C" fn(*mut sys::request_rec, *mut *mut sys::session_rec) -> sys::apr_status_t;
+    // SAFETY: a constant name.
+    let Some(load) = (unsafe { sys::apr_dynamic_fn_retrieve(c"ap_session_load".as_ptr()) }) else { return };
+    // SAFETY: optional functions are registered by name as untyped ones; this one has this type (mod_session.h).
+    let load = unsafe { std::mem::transmute::<unsafe extern "C" fn(), Load>(load) };
+    let mut record = std::ptr::null_mut();
+    // SAFETY: the request is live, and the result goes where `record` is.
+    unsafe { load(r.as_raw(), &raw mut record) };
+}
+
 /// Under this name, the record of a visit is kept with the pool of its first request.
 const RECORD: &CStr = c"mod_session_cluster.session_rec";
 

@@ -24,7 +24,7 @@ use crate::ffi::hooks::{Hooked, Hooks, Order};
 use crate::ffi::http_config::Module;
 use crate::ffi::sys;
 use conf::settings::{DirConfig, ServerConfig};
-use doors::{adopt, answers, authz, door, expr, fixups, orders, sticky};
+use doors::{adopt, answers, authz, door, expr, fixups, kept, orders, sticky};
 use handlers::Handlers;
 use operations::mod_status;
 use start::lifecycle;
@@ -79,6 +79,7 @@ impl Hooked for SessionCluster {
         hooks.gate::<orders::Orders>();
         hooks.gate::<orders::Unheeded>();
         hooks.gate::<sticky::Sticky>();
+        hooks.gate::<kept::Kept>();
         // What puts a page together.
         hooks.answers::<answers::Answers>(&[c"core.c", c"mod_filter.c"]);
         hooks.status::<mod_status::Section>();

@@ -3,6 +3,7 @@
 
 use super::adopt::adopt;
 use super::export;
+use super::kept;
 use super::refusal;
 use crate::ffi::hooks::RequestHook;
 use crate::ffi::httpd::{Outcome, Request};
@@ -18,6 +19,10 @@ impl RequestHook for Fixups {
         let adopted = adopt(r);
         if adopted != Outcome::Declined {
             return adopted;
+        }
+        let loaded = kept::load(r);
+        if loaded != Outcome::Declined {
+            return loaded;
         }
         if let Err(error) = export::export(r) {
             return answer::failed(r, &error);

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod expr;
 pub(crate) mod fixups;
 pub(crate) mod here;
+pub(crate) mod kept;
 pub(crate) mod name;
 pub(crate) mod orders;
 pub(crate) mod provider;

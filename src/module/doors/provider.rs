@@ -3,6 +3,7 @@
 //! emptied = end.
 
 use super::fixups::label;
+use super::kept::Kept;
 use crate::ffi::httpd::{Outcome, Request};
 use crate::ffi::mod_session::{SessionProvider, SessionRec};
 use crate::module::answer;
@@ -27,25 +28,26 @@ impl SessionProvider for Provider {
 
     fn load(r: Request<'_>) -> Result<Vec<(String, Vec<u8>)>, Outcome> {
         let Some(visit) = Visit::of(r) else { return Ok(Vec::new()) };
-        match visit.session() {
-            // The store of a cluster hears of visits late: there `SessionClusterIdle` says how long is too long.
-            Known::Found(session)
-                if visit.host().store().cluster().is_none() && is_too_old(visit, &session) =>
-            {
-                visit.end(Reason::Idle).map_err(|error| answer::failed(r, &error))?;
-                Ok(Vec::new())
-            }
-            Known::Found(session) => {
-                label(r, &session);
-                Ok(session.payload().entries.iter().cloned().map(Entry::into).collect())
-            }
-            Known::Absent(_) => Ok(Vec::new()),
-            Known::Unavailable(error) => Err(answer::failed(r, &error)),
+        // Asked again, also for the error page: it has been said.
+        if let Some(status) = visit.notes().not_loaded() {
+            return Err(Outcome::Answer(status));
         }
+        entries(visit).map_err(|error| {
+            let outcome = answer::failed(r, &error);
+            if let Outcome::Answer(status) = outcome {
+                visit.notes().note_not_loaded(status);
+            }
+            outcome
+        })
     }
 
     fn save(r: Request<'_>, z: SessionRec<'_>) -> Outcome {
         let Some(visit) = Visit::of(r) else { return Outcome::Declined };
+        // The error page in place of an answer whose session was not saved.
+        if let Some(status) = visit.notes().unsaved() {
+            Kept::not_saved(visit, status);
+            return Outcome::Answer(status);
+        }
         let entries: Vec<Entry> = z.entries().into_iter().map(Entry::from).collect();
         let saved = match visit.session() {
             Known::Found(session) => save(visit, &session, entries, z.max_age()),
@@ -59,10 +61,29 @@ impl SessionProvider for Provider {
             }
             Known::Unavailable(error) => Err(error),
         };
-        match saved {
-            Ok(()) => Outcome::Ok,
-            Err(error) => answer::failed(r, &error),
+        let Err(error) = saved else { return Outcome::Ok };
+        let outcome = answer::failed(r, &error);
+        if let Outcome::Answer(status) = outcome {
+            Kept::not_saved(visit, status);
         }
+        outcome
+    }
+}
+
+/// The entries of the session that a visitor comes with.
+fn entries(visit: Visit<'_>) -> Result<Vec<(String, Vec<u8>)>, Arc<SessionError>> {
+    match visit.session() {
+        // The store of a cluster hears of visits late: there `SessionClusterIdle` says how long is too long.
+        Known::Found(session) if visit.host().store().cluster().is_none() && is_too_old(visit, &session) => {
+            visit.end(Reason::Idle)?;
+            Ok(Vec::new())
+        }
+        Known::Found(session) => {
+            label(visit.request(), &session);
+            Ok(session.payload().entries.iter().cloned().map(Entry::into).collect())
+        }
+        Known::Absent(_) => Ok(Vec::new()),
+        Known::Unavailable(error) => Err(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one step of a visit leaves for a later one.
 
 use crate::clock::Timestamp;
+use crate::ffi::httpd::Status;
 use crate::session::rights::Source;
 use crate::session::sessions::Session;
 use std::cell::{Cell, RefCell};
@@ -24,6 +25,9 @@ pub(crate) struct Notes {
     shows_login: Cell<bool>,
     /// Whether the answer was stopped because the store did not confirm what the application ordered.
     refused: Cell<bool>,
+    /// What to answer because mod_session's session could not be loaded, or was not saved.
+    not_loaded: Cell<Option<Status>>,
+    unsaved: Cell<Option<Status>>,
     /// The form that was sent before the login that it needs, encoded.
     form: RefCell<Option<String>>,
     /// How far it is with asking for rights anew.
@@ -148,6 +152,26 @@ impl Notes {
         let at = self.judged_at.get().unwrap_or_else(now);
         self.judged_at.set(Some(at));
         at
+    }
+
+    /// Notes that mod_session was not told what its session holds.
+    pub(crate) fn note_not_loaded(&self, status: Status) {
+        self.not_loaded.set(Some(status));
+    }
+
+    /// What to answer if mod_session was not told what its session holds.
+    pub(crate) fn not_loaded(&self) -> Option<Status> {
+        self.not_loaded.get()
+    }
+
+    /// Notes that what mod_session had to save was not saved.
+    pub(crate) fn note_unsaved(&self, status: Status) {
+        self.unsaved.set(Some(status));
+    }
+
+    /// What to answer if what mod_session had to save was not saved.
+    pub(crate) fn unsaved(&self) -> Option<Status> {
+        self.unsaved.get()
     }
 
     /// Keeps a form until the login page is made.
