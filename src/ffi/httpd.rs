@@ -380,6 +380,12 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).user = user.cast_mut() };
     }
 
+    /// The status of its answer so far.
+    #[must_use]
+    pub fn status(self) -> Status {
+        Status(u16::try_from(self.record().status).unwrap_or(500))
+    }
+
     /// Makes `user` the authenticated user, by `auth_type`.
     pub fn authenticate(self, user: &str, auth_type: &str) {
         let (user, auth_type) = (self.pool().c_string(user), self.pool().c_string(auth_type));

@@ -3,7 +3,6 @@
 
 use super::Mpm;
 use super::httpd::Httpd;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
