@@ -207,6 +207,12 @@ impl<'r> Request<'r> {
         self.raw.addr()
     }
 
+    /// Tells the settings that count for it from others: they change while httpd finds out where it goes.
+    #[must_use]
+    pub fn place_of_settings(self) -> usize {
+        self.record().per_dir_config.addr()
+    }
+
     /// Gives a request that has failed already another status to fail with. httpd answers with that of the first in a
     /// row of requests that failed.
     pub fn fail_with(self, status: Status) {

@@ -8,21 +8,9 @@ use crate::ffi::httpd::Request;
 use crate::ffi::mod_cache;
 use crate::module::conf;
 use crate::module::conf::cache_control::CacheControl;
-use crate::module::conf::settings::DirConfig;
 use crate::module::log;
 use std::ffi::CStr;
 use std::iter::successors;
-use std::ptr;
-
-impl Mark {
-    fn is_of(self, r: Request<'_>, settings: &DirConfig) -> bool {
-        self.request == r.place() && self.settings == place(settings)
-    }
-}
-
-fn place(settings: &DirConfig) -> usize {
-    ptr::from_ref(settings).addr()
-}
 
 impl Visit<'_> {
     /// Whether anything has asked for the session.
@@ -41,32 +29,32 @@ impl Visit<'_> {
     }
 
     /// Has caches know that the answer to this request is for one person, and the answer that it is a part of.
+    #[inline]
     pub(crate) fn mark_private(self) {
-        let settings = conf::dir(self.r);
         // Mostly it was asked before, and nothing has changed.
-        if !self.state.marked.get().is_some_and(|mark| mark.is_of(self.r, settings)) {
-            self.make_private(settings);
+        let is_of =
+            |mark: Mark| mark.request == self.r.place() && mark.settings == self.r.place_of_settings();
+        if !self.state.marked.get().is_some_and(is_of) {
+            self.make_private();
         }
     }
 
-    fn make_private(self, settings: &DirConfig) {
-        let mut word = settings.cache_control();
-        let mark = Mark { request: self.r.place(), settings: place(settings), word };
-        let before = self.state.marked.replace(Some(mark));
-        let before = before.filter(|before| before.request == mark.request).map(|before| before.word);
-        let mut is_told = false;
-        for r in successors(Some(self.r), |r| r.parent()) {
+    // Apart from what is asked several times in a page.
+    #[inline(never)]
+    fn make_private(self) {
+        let request = self.r.place();
+        let before = self.state.marked.get().filter(|mark| mark.request == request).map(|mark| mark.word);
+        // What is included has no headers of its own; what came here by an internal redirect has the same ones.
+        let (mut word, mut r) = (CacheControl::Private, self.r);
+        while let (Some(parent), true) = (r.parent(), r.is_subrequest()) {
             mod_cache::keep_out(r);
-            if is_told {
-                continue;
-            }
-            // What is included has no headers of its own; what came here by an internal redirect has the same ones.
             word = word.max(conf::dir(r).cache_control());
-            if !r.is_subrequest() {
-                self.tell(r, word, before);
-                is_told = true;
-            }
+            r = parent;
         }
+        word = word.max(conf::dir(r).cache_control());
+        self.tell(r, word, before);
+        successors(Some(r), |r| r.parent()).for_each(mod_cache::keep_out);
+        self.state.marked.set(Some(Mark { request, settings: self.r.place_of_settings(), word }));
     }
 
     /// Says it in the headers. In those that are sent in any case: a backend's answer replaces the others.
