@@ -61,3 +61,8 @@ pub(crate) fn vouches(r: Request<'_>) -> bool {
     }
     module.is_some()
 }
+
+/// Whether a `.htaccess` file has any say where `r` goes.
+pub(crate) fn is_in_force(r: Request<'_>) -> bool {
+    module_in_htaccess(r, |_| true).is_some()
+}

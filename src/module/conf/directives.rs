@@ -197,7 +197,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         context: Context::Directory,
         arity: (1, 1),
         help: c"EXPRESSION: the name that a session bears, made of the one that was authenticated (REMOTE_USER), such \
-                as %{tolower:%{REMOTE_USER}}; default: that name as it is",
+                as %{tolower:%{REMOTE_USER}}; default: that name, as the directory spells it",
         set: set_user,
     },
     Directive {
@@ -205,7 +205,7 @@ pub static DIRECTIVES: &[Directive<SessionCluster>] = &[
         context: Context::Directory,
         arity: (1, 1),
         help: c"realm | all | Off: whose sessions the admin handler may end here: those of this virtual host's realm, \
-                or of the whole cluster; default: Off",
+                or of the whole cluster; default: realm, and Off where a .htaccess file is in force",
         set: set_admin,
     },
     Directive {

@@ -261,10 +261,10 @@ impl DirConfig {
         self.backend.get() == Some(&true)
     }
 
-    /// How far the admin handler reaches here.
+    /// How far the admin handler reaches here; `None` where that is not said.
     #[must_use]
-    pub fn reach(&self) -> Option<Reach> {
-        self.admin.get().copied().flatten()
+    pub fn reach(&self) -> Option<Option<Reach>> {
+        self.admin.get().copied()
     }
 
     /// What caches are told of pages that have to do with a session.

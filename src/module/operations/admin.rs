@@ -1,12 +1,13 @@
 //! The admin handler: ends or refreshes all sessions of a user, a group, the realm, or all, by raising one mark. Works
-//! where `SessionClusterAdmin` stands, and for authenticated users only; who of them may use it is for `Require` to
-//! say.
+//! for authenticated users only; who of them may use it is for `Require` to say, how far it reaches for
+//! `SessionClusterAdmin`.
 
 use crate::ffi::http_protocol::{Form, discard_body};
 use crate::ffi::httpd::{Outcome, Request, Status};
 use crate::module::answer;
 use crate::module::conf;
 use crate::module::conf::settings::Reach;
+use crate::module::htaccess;
 use crate::module::log;
 use crate::module::pages::{self, Administered};
 use crate::module::posted::{self, Asked, Bounds};
@@ -18,12 +19,13 @@ const FORM: Bounds = Bounds { fields: 8, bytes: 4096, optional: false };
 
 pub(crate) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
-    // SetHandler works in .htaccess as well; the power comes with a directive that does not.
-    let Some(reach) = conf::dir(r).reach() else {
+    // SetHandler works in .htaccess as well. Where there is such a file, a directive is wanted that does not work there.
+    let unsaid = || (!htaccess::is_in_force(r)).then_some(Reach::Realm);
+    let Some(reach) = conf::dir(r).reach().unwrap_or_else(unsaid) else {
         discard_body(r);
         log::ADMIN_OFF.say(r, || {
             format!(
-                "the admin handler does nothing at {}: add 'SessionClusterAdmin realm' to its location",
+                "the admin handler does nothing at {}: say 'SessionClusterAdmin realm' in httpd.conf",
                 r.path()
             )
         });

@@ -16,7 +16,7 @@ fn site(htaccess: &str) -> Site {
 }
 
 #[test]
-fn the_admin_handler_works_where_its_directive_stands_and_nowhere_else() {
+fn no_htaccess_file_makes_an_administrator() {
     let httpd = site("OWN Require valid-user\nSetHandler session-cluster-admin\n").start();
     httpd.log.allow("SC0318");
     let mut alice = httpd.browser_of("alice");
@@ -30,9 +30,12 @@ fn the_admin_handler_works_where_its_directive_stands_and_nowhere_else() {
 
 #[test]
 fn an_administrator_of_a_realm_ends_the_sessions_of_that_realm_only() {
-    let admin = "<Location /admin>\nSetHandler session-cluster-admin\nSessionClusterAdmin realm\nAuthType Session\n\
-                 Require user carol\n</Location>";
+    let admin = "<Location /admin>\nSetHandler session-cluster-admin\nAuthType Session\nRequire user carol\n\
+                 </Location>\n<Location /off>\nSetHandler session-cluster-admin\nSessionClusterAdmin Off\n\
+                 AuthType Session\nRequire user carol\n</Location>";
     let httpd = Site::new(Mpm::Event).conf(admin).start();
+    httpd.log.allow("SC0318");
+    httpd.browser_of("carol").get("/off").expect(403);
     let (mut alice, mut carol) = (httpd.browser_of("alice"), httpd.browser_of("carol"));
     assert!(!carol.get("/admin").expect(200).body.contains("value=\"all\""), "it is not offered");
     let page = carol.post("/admin", &[("action", "end"), ("scope", "all")]).expect(403);
