@@ -22,12 +22,14 @@ pub fn module_in_htaccess(r: Request<'_>, matters: impl Fn(&[u8]) -> bool) -> Op
     // SAFETY: a C string in the request's pool.
     let mut filename = unsafe { CStr::from_ptr(filename) }.to_bytes().to_vec();
     filename.push(b'/');
+    // Once a rewrite has put an address in its place, nothing says which files do not go for it.
+    let is_path = filename.starts_with(b"/");
     // SAFETY: null, or an entry of httpd's list, which lives as long as the request.
     while let Some(read) = unsafe { file.as_ref() } {
         // The list also has what was read for other directories, on behalf of the same visit.
         // SAFETY: a C string as old as the entry.
         let directory = unsafe { CStr::from_ptr(read.dir) }.to_bytes();
-        if filename.starts_with(directory)
+        if (filename.starts_with(directory) || !is_path)
             && let Some(module) = module_in(read.htaccess, &matters, DEPTH)
         {
             return Some(module);

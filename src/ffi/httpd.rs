@@ -386,6 +386,12 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).user = user.cast_mut() };
     }
 
+    /// Whether it has a user, of a name that may be no text.
+    #[must_use]
+    pub fn has_user(self) -> bool {
+        !self.record().user.is_null()
+    }
+
     /// The status of its answer so far.
     #[must_use]
     pub fn status(self) -> Status {

@@ -3,7 +3,7 @@
 
 use super::id::SessionId;
 use super::ledger::LedgerSecret;
-use super::payload::{Means, Payload};
+use super::payload::Payload;
 use super::rights::Rights;
 use super::sessions::{Begun, Resumed, Session, SessionError, Sessions};
 use crate::clock::Timestamp;
@@ -111,7 +111,7 @@ impl Voucher {
         };
         match self {
             // Somebody else may have planted a session that is nobody's, and what is in it.
-            Voucher::Module if same && (old.principal.is_some() || has_login_of(old, new)) => {
+            Voucher::Module if same && (old.principal.is_some() || logs_in_within_session(new)) => {
                 Inheritance::All
             }
             Voucher::Application if same => Inheritance::Entries,
@@ -134,19 +134,10 @@ impl Voucher {
     }
 }
 
-/// Whether what mod_session keeps in a session is the very login by which the other's user was vouched for: that of
-/// mod_auth_form, which keeps names under `<AuthName>-user`.
-fn has_login_of(old: &Payload, new: &Payload) -> bool {
-    let Some(principal) = &new.principal else { return false };
-    let Means { auth_type, auth_name: Some(auth_name) } = &principal.means else { return false };
-    if !auth_type.eq_ignore_ascii_case("form") {
-        return false;
-    }
-    let is_named = |name: &[u8]| {
-        [Some(&principal.user), principal.typed.as_ref()].iter().flatten().any(|user| user.as_bytes() == name)
-    };
-    let mut entries = old.entries.iter();
-    entries.any(|entry| entry.name.strip_suffix("-user") == Some(auth_name) && is_named(&entry.value))
+/// Whether a user logged in within a session of mod_session's, as those of mod_auth_form do: it keeps name and password
+/// there, beside all else, and looks at both for each page.
+fn logs_in_within_session(new: &Payload) -> bool {
+    new.principal.as_ref().is_some_and(|principal| principal.means.auth_type.eq_ignore_ascii_case("form"))
 }
 
 /// The sessions that came with a request.

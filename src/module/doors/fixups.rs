@@ -28,6 +28,7 @@ impl RequestHook for Fixups {
             return answer::failed(r, &error);
         }
         let Some(visit) = Visit::begun(r) else { return Outcome::Declined };
+        visit.notes().let_in(r.place(), r.place_of_settings());
         export::note(visit);
         refusal::allowed(visit);
         if visit.has_asked() {

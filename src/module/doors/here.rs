@@ -82,7 +82,7 @@ pub(crate) fn by_login(visit: Visit<'_>) -> Known {
     };
     let fits = session.payload().principal.as_ref().is_some_and(|principal| {
         principal.means.open(auth_type, r.auth_name().as_deref())
-            && r.user().is_none_or(|user| user == principal.user)
+            && r.user().map_or(!r.has_user(), |user| user == principal.user)
     });
     if fits { known } else { Known::Absent(None) }
 }

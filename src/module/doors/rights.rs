@@ -39,7 +39,7 @@ pub(super) fn cannot_tell(r: Request<'_>, why: &str) {
 /// let in here by anybody. `None` where a `.htaccess` file has a say in the answers.
 pub(super) fn ask_here(visit: Visit<'_>, principal: &Principal, had: &Rights) -> Option<Evaluated> {
     let r = visit.request();
-    if htaccess::vouches(r) {
+    if visit.notes().has_moved(r.place(), r.place_of_settings()) || htaccess::vouches(r) {
         return None;
     }
     let before = r.user();

@@ -19,7 +19,7 @@ const FORM: Bounds = Bounds { fields: 8, bytes: 4096, optional: false };
 
 pub(crate) fn handle(r: Request<'_>) -> Outcome {
     let Some(visit) = Visit::of(r) else { return Outcome::Declined };
-    // SetHandler works in .htaccess as well. Where there is such a file, a directive is wanted that does not work there.
+    // SetHandler works in .htaccess as well. Where there is such a file, a directive is wanted that it cannot have.
     let unsaid = || (!htaccess::is_in_force(r)).then_some(Reach::Realm);
     let Some(reach) = conf::dir(r).reach().unwrap_or_else(unsaid) else {
         discard_body(r);

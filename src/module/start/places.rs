@@ -12,9 +12,11 @@ use crate::session::payload::Means;
 /// # Errors
 /// What it is and what to write instead.
 pub(super) fn find(tree: &[Directive]) -> Result<(), String> {
-    let main = Host::of(&[tree]);
-    main.check()?;
-    let hosts = tree.iter().filter(|directive| directive.name == "<virtualhost");
+    let mut hosts = tree.iter().filter(|directive| directive.name == "<virtualhost").peekable();
+    if hosts.peek().is_none() {
+        return Host::of(&[tree]).check();
+    }
+    // Beside virtual hosts, the main server may answer nothing, and only say what is common to them.
     hosts.map(|host| Host::of(&[tree, &host.within])).try_for_each(|host| host.check())
 }
 

@@ -67,7 +67,7 @@ pub(super) fn open(
     }
 }
 
-/// Looks at whether [`open`] would find all that it needs. Makes and changes nothing, and takes no lock.
+/// Looks at whether [`open`] would find all that it needs. Makes and changes nothing.
 ///
 /// # Errors
 /// As [`open`], as far as looking tells.
@@ -90,7 +90,7 @@ pub(super) fn inspect(path: &str, geometry: Geometry) -> Result<(), String> {
         return Err(not_regular(path));
     }
     rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).map_err(|e| failed(e.into()))?;
-    if holders(metadata.ino()).into_iter().any(|pid| !is_ours(pid)) {
+    if holders(metadata.ino()).into_iter().any(|pid| !is_ours(pid)) && is_locked(path) {
         return Err(in_use(path));
     }
     let head = head(path).map_err(failed)?;
@@ -124,6 +124,13 @@ fn holders(inode: u64) -> Vec<u32> {
         (place.rsplit(':').next() == Some(&inode.to_string())).then(|| pid.parse().unwrap_or(0))
     };
     list.lines().filter_map(holder).collect()
+}
+
+/// Whether somebody has locked that very file: files of other disks have the same numbers. A lock of our own is gone
+/// again at once, and whoever wants the file asks for longer.
+fn is_locked(path: &str) -> bool {
+    let lock = |file: &File| flock(file, FlockOperation::NonBlockingLockShared);
+    File::open(path).is_ok_and(|file| lock(&file) == Err(Errno::WOULDBLOCK))
 }
 
 /// Whether a process is of the server that this configuration is for.

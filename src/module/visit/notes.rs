@@ -21,6 +21,8 @@ pub(crate) struct Notes {
     heeded: Cell<Option<usize>>,
     /// Which request was told last of the session, and where the list of what it was told lies.
     told: Cell<Option<(usize, usize)>>,
+    /// Of the request that was let in last: which it is, and by which settings.
+    let_in: Cell<Option<(usize, usize)>>,
     /// Whether a refusal is to be answered with the login page.
     shows_login: Cell<bool>,
     /// Whether the answer was stopped because the store did not confirm what the application ordered.
@@ -100,6 +102,19 @@ impl Notes {
     /// What [`Notes::tell`] noted last.
     pub(crate) fn told(&self) -> Option<(usize, usize)> {
         self.told.get()
+    }
+
+    /// Notes by which settings a request was let in. The first time counts.
+    pub(crate) fn let_in(&self, request: usize, settings: usize) {
+        if self.let_in.get().is_none_or(|(known, _)| known != request) {
+            self.let_in.set(Some((request, settings)));
+        }
+    }
+
+    /// Whether a request has other settings than those by which it was let in, as after `DirectoryIndex`: those of a
+    /// page that httpd looked up as a request of its own, with `.htaccess` files that nobody here has seen.
+    pub(crate) fn has_moved(&self, request: usize, settings: usize) -> bool {
+        self.let_in.get().is_some_and(|(known, by)| known == request && by != settings)
     }
 
     /// Notes that a refusal is to be answered with the login page, or is not any more. Returns what was noted before.

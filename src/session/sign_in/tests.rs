@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::fixture::{START, after, alice, found, of, with_sessions};
-use crate::session::payload::{Entry, Means};
+use crate::session::payload::Entry;
 use crate::session::rights::Source;
 use crate::store::l1::ProcessLock;
 
@@ -54,18 +54,11 @@ fn what_goes_on_depends_on_who_vouches_and_for_whom() {
     for (voucher, old, inheritance) in table {
         assert_eq!(voucher.inheritance(old, &alice()), inheritance, "{voucher:?} over {:?}", old.principal);
     }
-    // What mod_auth_form keeps vouches for its user, and for nobody else.
-    let form = |user: &str| {
-        let entry = Entry { name: "Intranet-user".into(), value: user.into() };
-        Payload { entries: vec![entry], ..Payload::default() }
-    };
+    // mod_auth_form logs in within the session that is there.
     let mut new = alice();
-    new.principal.as_mut().unwrap().means =
-        Means { auth_type: "form".into(), auth_name: Some("Intranet".into()) };
-    assert_eq!(Voucher::Module.inheritance(&form("alice"), &new), Inheritance::All);
-    assert_eq!(Voucher::Module.inheritance(&form("mallory"), &new), Inheritance::Nothing);
-    new.principal.as_mut().unwrap().means.auth_type = "Basic".into();
-    assert_eq!(Voucher::Module.inheritance(&form("alice"), &new), Inheritance::Nothing, "of another login");
+    new.principal.as_mut().unwrap().means.auth_type = "form".into();
+    assert_eq!(Voucher::Module.inheritance(&nobody, &new), Inheritance::All);
+    assert_eq!(Voucher::Module.inheritance(&of("bob"), &new), Inheritance::Nothing);
     // Nor is a namesake, whom another login knows.
     let mut namesake = alice();
     namesake.principal.as_mut().unwrap().means.auth_name = Some("elsewhere".into());

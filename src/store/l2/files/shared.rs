@@ -170,9 +170,13 @@ fn is_private(root: &Path) -> Result<(), String> {
     Err(format!("{} is open to everybody on its host: chmod o-rwx {0}", root.display()))
 }
 
-/// Whether the directory can be a store, as far as looking at it tells. Makes nothing.
+/// Whether the directory can be a store, as far as looking at it tells. Makes nothing. Where this user may not look,
+/// nothing is told: to a file server, root may be nobody, and httpd's own user somebody.
 pub(super) fn inspect(root: &Path) -> Result<(), String> {
-    is_private(root)?;
+    match fs::read_dir(root).map(drop) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
+        _ => is_private(root)?,
+    }
     match format(root) {
         Ok(_) => Ok(()),
         Err(Fault::Down(why) | Fault::Odd(why)) => Err(why),

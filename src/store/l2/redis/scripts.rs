@@ -78,13 +78,14 @@ local deadline = string.sub(head, 21, 28)
 if number(ARGV[1]) < number(deadline) then
   deadline = ARGV[1]
   redis.call('SETRANGE', KEYS[1], 20, deadline)
-  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
 end
 local all = redis.call('GET', KEYS[1])
 redis.call('SETRANGE', KEYS[1], #all, ARGV[3])
 redis.call('SETRANGE', KEYS[1], 1, 'S' .. ARGV[2])
+head = head_of(KEYS[1])
+if deadline == ARGV[1] then redis.call('PEXPIREAT', KEYS[1], ARGV[4]) end
 log(ARGV[5] .. deadline)
-return {1, head_of(KEYS[1])}"
+return {1, head}"
 );
 
 /// Keys: record, log. Arguments: tombstone, when to drop it, entry. Gives the head of what was there before. What
