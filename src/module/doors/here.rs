@@ -90,12 +90,10 @@ pub(crate) fn by_login(visit: Visit<'_>) -> Known {
 /// Judges the rights of a session that counts where the visit goes. `at_door`: the request has the headers that the
 /// module which vouched for the user had set, and no others by their names.
 pub(crate) fn judge(visit: Visit<'_>, session: Arc<Session>, at_door: bool) -> Judged {
-    if session.is_superseded() && session.permits(first_or_later(&session)).is_err() {
-        // Its successor is fresh.
-        return all(session);
-    }
+    let is_late = session.is_superseded() && session.permits(first_or_later(&session)).is_err();
     let (notes, dir) = (visit.notes(), conf::dir(visit.request()));
-    let (age, asks) = (dir.rights_age.get().copied(), dir.questions.get().is_some());
+    // Where another has taken its place, nothing is asked for the first time.
+    let (age, asks) = (dir.rights_age.get().copied(), dir.questions.get().is_some() && !is_late);
     let under_way = match notes.inquiry() {
         Inquiry::UnderWay(source) => Some(source),
         _ => None,
@@ -118,7 +116,38 @@ pub(crate) fn judge(visit: Visit<'_>, session: Arc<Session>, at_door: bool) -> J
         }
         return all(session);
     }
+    if is_late {
+        return for_this_page(visit, session, &outdated, at_door);
+    }
     renewed(visit, session, &outdated, at_door)
+}
+
+/// Asks anew what is too old in a session whose place another has taken. That one may have been made of the same old
+/// rights, for the sake of something else. What is answered counts for this page and is kept nowhere.
+fn for_this_page(visit: Visit<'_>, session: Arc<Session>, outdated: &[Source], at_door: bool) -> Judged {
+    let r = visit.request();
+    match visit.notes().inquiry() {
+        Inquiry::Open if !r.is_subrequest() => {}
+        Inquiry::Untold => return Judged::Untold(Arc::new(SessionError::Rights)),
+        _ => return unless_barred(session, outdated),
+    }
+    let had = session.payload();
+    match ask(visit, had, outdated, at_door) {
+        Asked::Here(Evaluated::Rights(rights)) => {
+            let unasked = |source: &&Source| rights.answers_of(**source) == had.rights.answers_of(**source);
+            let unasked: Vec<Source> = outdated.iter().filter(unasked).copied().collect();
+            let rights = Some(Box::new(rights.without(&unasked)));
+            Judged::Counts(Counted { session, rights })
+        }
+        Asked::Here(Evaluated::NotAllowed) => Judged::LoginNeeded,
+        Asked::Here(Evaluated::Failed(why)) => {
+            rights::cannot_tell(r, &why);
+            visit.notes().conclude(Inquiry::Untold);
+            Judged::Untold(Arc::new(SessionError::Rights))
+        }
+        Asked::Moved if at_door => Judged::LoginNeeded,
+        Asked::Moved | Asked::Nobody => unless_barred(session, outdated),
+    }
 }
 
 /// Whether questions that stand here have to be put for the first time. What an application said at its login counts as

@@ -384,3 +384,35 @@ fn questions_about_the_session_itself_are_answered_and_end() {
         assert_eq!(page.header("X-Role"), Some("x"), "what is asked is no answer to itself: {page:?}");
     }
 }
+
+#[test]
+fn a_session_that_is_superseded_for_the_sake_of_something_else_keeps_no_old_rights() {
+    let order =
+        "#!/bin/sh\nprintf 'X-Session-Update: colour=%s\\r\\nContent-Type: text/plain\\r\\n\\r\\nx\\n' $$\n";
+    let conf = "ScriptSock cgid\nScriptAlias /order cgi/order.sh\n<Location /order>\nSessionClusterBackend On\n\
+                </Location>\n\
+                <Location /login>\nSessionClusterGrant staff group staff\n</Location>\n\
+                <Location /app/bank>\nSessionClusterRightsAge 400ms\nRequire session-grant staff\n</Location>";
+    let httpd = site(Mpm::Event)
+        .load(&["cgid"])
+        .conf(conf)
+        .file("cgi/order.sh", order)
+        .file("htdocs/app/bank/page.html", "bank\n");
+    let httpd = start(httpd);
+    ["cgid", "SC0310"].iter().for_each(|line| httpd.log.allow(line));
+    eventually("cgid", Duration::from_secs(5), || {
+        (httpd.browser().get("/order").status == 200).then_some(())
+    });
+    let mut alice = httpd.browser_of("alice");
+    alice.get("/app/bank/page.html").expect(200);
+    httpd.write("groups", NO_STAFF);
+    sleep(AGE);
+    // What has superseded it was made of the same rights.
+    let mut before = alice.clone();
+    alice.get("/order").expect(200);
+    assert_ne!(alice.session(), before.session());
+    before.get("/app/bank/page.html").expect(403);
+    before.get("/app/page.html").expect(200);
+    httpd.write("groups", ALL);
+    before.get("/app/bank/page.html").expect(200);
+}
