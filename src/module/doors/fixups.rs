@@ -28,7 +28,10 @@ impl RequestHook for Fixups {
             return answer::failed(r, &error);
         }
         let Some(visit) = Visit::begun(r) else { return Outcome::Declined };
-        visit.notes().let_in(r.place(), r.place_of_settings());
+        // What is only looked up, as an index is, says nothing of where its parent was let in.
+        if !r.is_subrequest() {
+            visit.notes().let_in(r.place(), r.place_of_settings());
+        }
         export::note(visit);
         refusal::allowed(visit);
         if visit.has_asked() {

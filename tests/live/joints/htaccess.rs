@@ -104,24 +104,30 @@ fn a_group_file_that_others_name_grants_nothing() {
 #[test]
 fn nor_does_it_once_a_rewrite_or_an_index_has_led_elsewhere() {
     let conf = "<Location /mall>\nAuthType Basic\nAuthName Basic\nAuthBasicProvider file\nAuthUserFile passwords\n\
-                SessionClusterAdopt On\nSessionClusterGrant staff group staff\nRequire valid-user\n</Location>\n\
+                SessionClusterAdopt On\nRequire valid-user\n</Location>\n\
+                <LocationMatch ^/mall/(page|sub/)>\nSessionClusterGrant staff group staff\n</LocationMatch>\n\
                 <Location /basic>\nAuthType Basic\nAuthName Basic\nAuthBasicProvider file\nAuthUserFile passwords\n\
                 SessionClusterAdopt On\nRequire session-grant staff\n</Location>";
     let look = "AuthGroupFile mall-groups\nRequestHeader set X \"expr=%{SESSION:user}\"\n\
                 Header set X \"expr=%{SESSION:user}\"\n";
-    let httpd = site(&format!("{look}RewriteEngine On\nRewriteRule ^page\\.html$ /open/page.html [L]\n"))
-        .load(&["authz_groupfile", "rewrite"])
-        .conf(conf)
-        .file("htdocs/mall/index/.htaccess", "DirectoryIndex sub/index.html\nRewriteEngine Off\n")
-        .file("htdocs/mall/index/sub/.htaccess", format!("{look}RewriteEngine Off\n"))
-        .file("htdocs/mall/index/sub/index.html", "index\n")
-        .file("htdocs/basic/x.html", "x\n")
-        .file("mall-groups", "staff: alice\n")
-        .start();
-    httpd.log.allow("SC03");
-    httpd.log.allow("AH0163"); // httpd logs each refusal
-    let basic = [("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")];
-    for path in ["/mall/page.html", "/mall/index/"] {
+    let rewrite = format!("{look}RewriteEngine On\nRewriteRule ^page\\.html$ /open/page.html [L]\n");
+    // Here the file stands where only the index is, which httpd looks up as a request of its own.
+    let index = "DirectoryIndex sub/index.html\n";
+    for (htaccess, beside_index, path) in [(rewrite.as_str(), "", "/mall/page.html"), (index, look, "/mall/")]
+    {
+        let httpd = site(htaccess)
+            .load(&["authz_groupfile", "rewrite"])
+            .conf(conf)
+            .conf("<Directory />\nAuthGroupFile groups\n</Directory>")
+            .file("groups", "staff: bob\n")
+            .file("htdocs/mall/sub/.htaccess", beside_index)
+            .file("htdocs/mall/sub/index.html", "index\n")
+            .file("htdocs/basic/x.html", "x\n")
+            .file("mall-groups", "staff: alice\n")
+            .start();
+        httpd.log.allow("SC03");
+        httpd.log.allow("AH0163"); // httpd logs each refusal
+        let basic = [("Authorization", "Basic YWxpY2U6d29uZGVybGFuZA==")];
         let mut alice = httpd.browser();
         alice.get_with("/basic/x.html", &basic);
         assert!(alice.cookies.contains_key("SCID"), "her session begins");
